@@ -1,0 +1,2 @@
+# Installed: bin/resnet, lib/libresnet.so, headers, and a package file for find_package(resnet).
+include(CMakePackageConfigHelpers)

@@ -1,0 +1,75 @@
+// The one interface that a backend folder satisfies. Kernels are compiled once at plan time and shared by
+// all steps with an equal OpDesc; nothing falls back to another backend or precision silently.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "resnet/ops/op.h"
+#include "resnet/tensor/tensor.h"
+
+namespace resnet {
+
+struct Support {
+  bool ok = true;
+  std::string reason;  // why not, for the user; empty when ok
+  // Pairs {output, input} that may share memory (same desc, kernel reads each element before writing it).
+  std::vector<std::pair<int, int>> in_place;
+};
+
+// What a kernel runs on. Tensors match the OpDesc it was compiled for; scratch has scratch_bytes().
+struct KernelArgs {
+  std::span<const Tensor> in;
+  std::span<const Tensor> out;
+  std::byte* scratch = nullptr;  // 64-byte aligned
+};
+
+// Immutable after compilation; run() may be called from one thread at a time per arguments.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Implementation name for `resnet plan` and snapshots: "jit:avx512_core", "reference", "blocked:avx512".
+  virtual std::string impl() const = 0;
+  virtual int64_t scratch_bytes() const { return 0; }
+  virtual void run(const KernelArgs& args) const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;         // "reference", "onednn"
+  virtual std::string description() const = 0;  // device, library version, ISA: for `resnet info`
+
+  // Whether this computation can be compiled. Layouts may be `any`.
+  virtual Support supports(const OpDesc& desc) const = 0;
+
+  // Returns desc with every Layout::any replaced by what this backend wants given the layouts that are fixed.
+  // A fixed INPUT layout may be replaced too, when the op cannot use it well: the planner then inserts a
+  // Reorder step (weights: a working copy, refreshed after updates). Fixed output layouts are kept.
+  // Also fixes the shape of mask outputs. Must be supported.
+  virtual OpDesc resolve(const OpDesc& desc) const = 0;
+
+  // Throws DeviceError naming op, shapes, types and the library's status.
+  virtual std::shared_ptr<const Kernel> compile(const OpDesc& desc) = 0;
+
+  virtual int64_t bytes(const TensorDesc& desc) const = 0;  // storage, for every layout of this backend
+  virtual Buffer allocate(int64_t bytes) = 0;               // zeroed; throws DeviceError
+  // Copies between tensors of equal desc and bytes, host or device.
+  virtual void copy(const Tensor& dst, const Tensor& src) = 0;
+  virtual void synchronize() {}
+};
+
+// "reference" | "onednn" | "cpu" (= onednn) | path of a loadable module (*.so). Throws ConfigError for an
+// unknown name (listing the known ones) and DeviceError when it cannot be loaded, saying why.
+std::unique_ptr<Backend> make_backend(const std::string& name);
+std::vector<std::string> backend_names();
+
+// Build id that a loadable backend must match: returned by its `extern "C" const char* resnet_build_id()`;
+// its only other entry is `extern "C" resnet::Backend* resnet_backend_v1()`.
+const char* build_id();
+
+}  // namespace resnet
