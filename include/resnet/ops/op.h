@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -65,7 +66,8 @@ struct InnerProduct {
 // Global mode (fixed statistics; running sums as Caffe stores them: divide by factor, 0 if factor is 0):
 //   forward:   in src, mean (C), variance (C), factor (1) [, gamma] [, beta] [, addend]; out dst [, mask]
 //   backward:  in diff_dst, src, mean, variance, factor [, gamma] [, mask]; out as in batch mode
-// mask: one bit per element of dst's storage (1 where dst > 0), dst's storage order, u8 (bytes).
+// mask: one bit per element of dst's storage (1 where dst > 0), dst's storage order, u8 (bytes);
+// element i is bit i % 8 (from the least significant) of byte i / 8.
 // without mask in inference: has_mask = false. (If add && !relu, diff_addend is diff_dst itself.)
 struct BatchNorm {
   double eps = 1e-5;
@@ -133,8 +135,9 @@ struct Softmax {
 };
 
 // Multinomial logistic loss of softmax(src) along axis; label holds integers in src's type, shape = src's
-// without axis (or (N,1,..)). out[0] = loss, out[1] = weight of this value in an average over batches
-// (the count of labels that contributed; the batch size for batch and none).
+// without axis (dims of 1 are free: (N,1,..)). log p = src - max - log(sum), not clamped. out[0] = loss, out[1] =
+// weight of this value in an average over batches (valid: labels that are not ignored; full: all labels; batch
+// and none: N).
 // Normaliser: valid = labels that are not ignored; full = all labels; batch = N; none = 1; each times
 // `normalizer_scale` (shards of a batch), at least 1. With valid and an ignore label the count is an input.
 // Label smoothing s: target = (1 - s) on the label + s / K everywhere. A label outside [0, K) that is not
@@ -161,7 +164,7 @@ struct CountLabels {
 };
 
 // forward: in src, label; out (2): fraction whose label is among the top_k largest scores (ties count against
-// the label, as in Caffe), number of labels counted.
+// the label, as in Caffe; so does NaN; 0 when nothing is counted), number of labels counted.
 struct Accuracy {
   int axis = 1;
   int64_t top_k = 1;
@@ -170,8 +173,8 @@ struct Accuracy {
   friend bool operator==(const Accuracy&, const Accuracy&) = default;
 };
 
-// Training: dst = src * keep / (1 - ratio), keep drawn by Random(seed, position + n, Use::dropout, layer_id)
-// for image n, one draw per element in logical order. clock = f64 (2): {seed, position of the batch's
+// Training: dst = src * keep / (1 - ratio), keep = uniform() >= ratio drawn by
+// Random(seed, position + n, Use::dropout, layer_id) for image n, one draw per element in logical order. clock = f64 (2): {seed, position of the batch's
 // first record} (exact up to 2^53). forward: in src, clock; out dst, mask (bits as BatchNorm's mask).
 // backward: in diff_dst, mask; out diff_src
 struct Dropout {
@@ -222,9 +225,10 @@ struct FoldBatchNorm {
   friend bool operator==(const FoldBatchNorm&, const FoldBatchNorm&) = default;
 };
 
-// dst = value everywhere (DummyData). forward: no input; out dst
+// dst = value everywhere (DummyData). forward: no input; out dst. `shape` is what infer() gives (f32).
 struct Fill {
   double value = 0;
+  Shape shape;
   friend bool operator==(const Fill&, const Fill&) = default;
 };
 
@@ -254,6 +258,24 @@ std::string describe(const Op& op);
 // padded storage.
 std::vector<TensorDesc> infer(const Op& op, const std::vector<TensorDesc>& in);
 
+// Where an operand of a pass comes from: input or output `index` of the op's forward pass, or the gradient of the
+// loss with respect to it.
+struct Operand {
+  enum class Kind : uint8_t { input, output, diff_input, diff_output };
+  Kind kind = Kind::input;
+  int index = 0;
+  friend bool operator==(const Operand&, const Operand&) = default;
+};
+
+// Inputs and outputs of a pass in order: the lists above, in a form that programs can read.
+struct Signature {
+  std::vector<Operand> in, out;
+};
+
+// Operands of `pass` when the forward pass has forward_inputs inputs; nullopt when the op has no such pass.
+// (Eltwise sum, Concat, Slice, Reshape and Reorder have no backward: their gradients are other ops.)
+std::optional<Signature> signature(const Op& op, Pass pass, int forward_inputs);
+
 // Multiply-adds of one forward pass (convolution, inner product; 0 for others), the paper's count.
 int64_t multiply_adds(const Op& op, const std::vector<TensorDesc>& in);
 
@@ -269,5 +291,10 @@ struct OpDesc {
   std::string str() const;
   friend bool operator==(const OpDesc&, const OpDesc&) = default;
 };
+
+// Description of any pass from the inputs of the forward pass: shapes and types of all operands (outputs get
+// Layout::any, inputs keep theirs). backward_data clears `bias`, so that equal kernels are shared. Throws
+// ConfigError as infer() does, InternalError when the op has no such pass.
+OpDesc describe_pass(const Op& op, Pass pass, const std::vector<TensorDesc>& forward_in);
 
 }  // namespace resnet

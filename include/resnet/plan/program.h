@@ -1,0 +1,70 @@
+// From a validated Graph to something that runs: passes (merge, fuse, differentiate, choose layouts,
+// recompute), compiled kernels, and a memory plan. A Program holds no memory; the Net binds it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "resnet/backend/backend.h"
+#include "resnet/graph/graph.h"
+
+namespace resnet {
+
+struct PlanOptions {
+  bool fuse = true;     // merge BatchNorm+Scale, fuse additions and ReLU, fold BatchNorm in inference
+  bool reuse = true;    // let values whose lifetimes do not overlap share memory
+  bool layouts = true;  // let the backend choose memory layouts; false: nchw everywhere
+  // Rebuild cheap tensors (BatchNorm + ReLU outputs) in backward until the arena fits into this many
+  // bytes or nothing is left to rebuild; 0: off.
+  int64_t memory_budget_bytes = 0;
+  bool backward = false;           // training: differentiate every loss
+  bool input_gradients = false;    // also for inputs (gradient checks)
+  std::vector<std::string> keep;   // blobs that must be readable after a run
+  int shards = 1;                  // the batch is split: loss normalisers refer to the whole batch
+};
+
+// Layouts of the parameters' storage, owned by the Net and shared by its programs: entries are keyed by
+// Parameter::name(); a program that meets an unset entry chooses it.
+using ParameterLayouts = std::map<std::string, TensorDesc>;
+
+// Where a value lives.
+struct Placement {
+  enum class Where : uint8_t {
+    none,        // not used
+    arena,       // shared by all programs of a Net, contents valid within one run
+    persistent,  // this program's own: outputs of prepare steps, label counts
+    input,       // the whole batch's input buffers
+    parameter,   // weights and state, gradients and statistics: the Net's stores
+  };
+  Where where = Where::none;
+  int64_t offset = 0;  // bytes, for arena and persistent
+  int64_t bytes = 0;
+};
+
+// One kernel call. `node` indexes graph.nodes.
+struct Step {
+  int node = 0;
+  std::shared_ptr<const Kernel> kernel;
+};
+
+struct Program {
+  Graph graph;  // after all passes; every layout fixed
+  std::vector<Step> prepare, prologue, forward, backward, statistics;
+  std::vector<Placement> placement;  // by ValueId
+  int64_t arena_bytes = 0;           // values only
+  int64_t scratch_bytes = 0;         // largest kernel scratchpad, beside the arena
+  int64_t persistent_bytes = 0;
+  int64_t live_bytes = 0;  // the largest sum of bytes alive at one step: a lower bound of arena_bytes
+  int recomputed = 0;      // tensors rebuilt in backward
+  PlanOptions options;
+};
+
+// Runs all passes and compiles. Throws ConfigError / DeviceError naming every (layer, op, reason) that
+// the backend cannot do.
+Program plan(Graph graph, Backend& backend, const PlanOptions& options, ParameterLayouts& layouts);
+
+// The step table that `resnet plan` prints: fusions, kernels, layouts, bytes.
+std::string describe(const Program& program);
+
+}  // namespace resnet
