@@ -30,6 +30,7 @@ struct Value {
   TensorDesc desc;   // layout any until planned
   ValueKind kind = ValueKind::activation;
   int parameter = -1;  // weight, state, gradient: index into Graph::parameters
+  bool stop_gradient = false;  // a constant for autodiff: stands for a bottom with propagate_down false
 };
 
 // When a node runs. prepare: whenever weights changed. statistics: once per (micro-)batch, after the
@@ -54,7 +55,6 @@ struct Parameter {
   FillerParameter filler;
   bool learnable = true;  // false: state
   double lr_mult = 1, decay_mult = 1;
-  int64_t fan_out_spatial = 1;  // unused by state
   ValueId value = kNoValue;
   std::string name() const { return layer + "/" + role; }
 };
@@ -66,10 +66,10 @@ struct Input {
   int top = 0;     // index among the layer's tops
 };
 
-// A blob that no layer consumes, a loss or a metric.
+// A loss, a metric, or a blob that no layer reads. (Inputs that no layer reads are not outputs.)
 struct Output {
   enum class Kind : uint8_t { blob, loss, metric };
-  std::string name;  // top name
+  std::string name;  // top name; the layer's name for a loss without a top
   ValueId value = kNoValue;
   Kind kind = Kind::blob;
   double loss_weight = 0;  // loss only
@@ -82,12 +82,10 @@ struct Graph {
   std::vector<Node> nodes;  // topological order
   std::vector<Parameter> parameters;
   std::vector<Input> inputs;
-  std::vector<Output> outputs;
+  std::vector<Output> outputs;             // by name, as Caffe numbers them
   ValueId clock = kNoValue;                // {seed, position} f64 (2), if any op draws random numbers
   std::map<std::string, ValueId> blobs;    // last value of every blob name
   std::vector<std::pair<std::string, ValueId>> layer_outputs;  // (layer, value) of every layer's first top
-  std::vector<ValueId> no_gradient;        // values through which propagate_down forbids gradients
-  std::vector<std::pair<int, int>> blocked_bottoms;  // (node, input) with propagate_down false
 
   ValueId add_value(Value v) {
     values.push_back(std::move(v));
@@ -99,13 +97,13 @@ struct Graph {
 
 struct GraphOptions {
   Phase phase = TEST;
-  int level = 0;
-  std::vector<std::string> stages;
+  int level = 0;                    // 0: that of NetParameter.state
+  std::vector<std::string> stages;  // beside those of NetParameter.state
   DType dtype = DType::f32;  // f64 for gradient checks
   // Shapes of the tops of Data layers by top name (with the batch size in front); Input and DummyData
-  // layers and legacy inputs state their own, which an entry here overrides.
+  // layers and legacy inputs state their own, which an entry here overrides. Other names are ignored.
   std::map<std::string, Shape> input_shapes;
-  // "file.prototxt:12" for a layer index; default: the net's name.
+  // "file.prototxt:12" for a layer index, "file.prototxt" for -1; default: the net's name.
   std::function<std::string(int layer)> locate;
 };
 

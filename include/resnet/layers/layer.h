@@ -53,16 +53,19 @@ struct LayerType {
   std::string_view name;  // the `type` string of the prototxt
   Arity inputs, outputs;  // checked by the graph before build
   std::string_view doc;   // formula, shapes, differences from Caffe; docs/layers.md is generated from it
+  // Throws ConfigError "fact; what to do". Null for layers that bring data into a net (Data, DummyData,
+  // Input): the graph hands their tops out as inputs.
   void (*build)(LayerBuilder&);
 };
 
-// Every layer type that computes, in alphabetical order (src/layers/builtin.cpp: an explicit list).
+// Every layer type, in alphabetical order (src/layers/builtin.cpp: an explicit list).
 std::span<const LayerType> builtin_layers();
 // nullptr if unknown.
 const LayerType* find_layer(std::string_view name);
-// Layers that bring data into a net; the graph hands them out as inputs: Data, DummyData, Input.
 bool is_data_layer(std::string_view name);
-// The known type nearest to a misspelt one, for error messages.
+// The known type nearest to a misspelt one, for error messages; empty when none is near.
 std::string nearest_layer(std::string_view name);
+// The text of docs/layers.md.
+std::string layers_markdown();
 
 }  // namespace resnet
