@@ -33,9 +33,10 @@ struct Value {
   bool stop_gradient = false;  // a constant for autodiff: stands for a bottom with propagate_down false
 };
 
-// When a node runs. prepare: whenever weights changed. statistics: once per (micro-)batch, after the
-// shards' statistics were combined.
-enum class Section : uint8_t { prepare, forward, backward, statistics };
+// When a node runs. prepare: whenever weights changed. prologue: label counts, over the whole batch before
+// its first shard. statistics: once per (micro-)batch, after the shards' statistics were combined.
+// build_graph() marks every node `forward`; the plan module moves nodes to the other sections.
+enum class Section : uint8_t { prepare, prologue, forward, backward, statistics };
 
 struct Node {
   Op op;
@@ -43,7 +44,8 @@ struct Node {
   std::vector<ValueId> in, out;
   std::string layer;  // name of the layer it came from (for messages and timing)
   Section section = Section::forward;
-  std::vector<bool> accumulate;  // as OpDesc::accumulate
+  // Empty, or for output i the value whose memory it takes over and adds to (kNoValue: overwrites).
+  std::vector<ValueId> accumulate_from;
 };
 
 // One blob of a layer, in the file's order (Caffe's blob order inside a layer).

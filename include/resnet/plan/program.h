@@ -24,18 +24,25 @@ struct PlanOptions {
   int shards = 1;                  // the batch is split: loss normalisers refer to the whole batch
 };
 
-// Layouts of the parameters' storage, owned by the Net and shared by its programs: entries are keyed by
-// Parameter::name(); a program that meets an unset entry chooses it.
-using ParameterLayouts = std::map<std::string, TensorDesc>;
+// What the programs of one Net share.
+struct PlanContext {
+  Backend* backend = nullptr;
+  // Storage of the parameters by Parameter::name(); a program that meets an unset entry chooses it.
+  std::map<std::string, TensorDesc> parameters;
+  // Compiled kernels by OpDesc::str() of their descriptors; expired ones are dropped.
+  std::map<std::string, std::vector<std::pair<OpDesc, std::weak_ptr<const Kernel>>>> kernels;
+
+  std::shared_ptr<const Kernel> compile(const OpDesc& desc);
+};
 
 // Where a value lives.
 struct Placement {
   enum class Where : uint8_t {
     none,        // not used
     arena,       // shared by all programs of a Net, contents valid within one run
-    persistent,  // this program's own: outputs of prepare steps, label counts
+    persistent,  // this program's own: derived weights, label counts, the clock
     input,       // the whole batch's input buffers
-    parameter,   // weights and state, gradients and statistics: the Net's stores
+    parameter    // weights and state, gradients and statistics: the Net's stores
   };
   Where where = Where::none;
   int64_t offset = 0;  // bytes, for arena and persistent
@@ -62,7 +69,7 @@ struct Program {
 
 // Runs all passes and compiles. Throws ConfigError / DeviceError naming every (layer, op, reason) that
 // the backend cannot do.
-Program plan(Graph graph, Backend& backend, const PlanOptions& options, ParameterLayouts& layouts);
+Program plan(Graph graph, const PlanOptions& options, PlanContext& context);
 
 // The step table that `resnet plan` prints: fusions, kernels, layouts, bytes.
 std::string describe(const Program& program);
