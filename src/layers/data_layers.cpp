@@ -1,0 +1,35 @@
+// The layers that bring data into a net. The graph makes their tops inputs; src/data fills them.
+#include "layers/builtin.h"
+
+namespace resnet::layers {
+
+const LayerType data_layer{
+    "Data",
+    kNone,
+    {1, 2},
+    R"(Images and, as second top, their labels (N), read from `data_param.source`: an LMDB of Datum records
+as `convert_imageset` makes them (`backend: LMDB`, the default) or CIFAR-10's binary files (our own
+`backend: CIFAR10`; the source is their folder, or files joined by commas). `batch_size` images a batch.
+`transform_param` says how an image becomes input: `mean_file` or `mean_value`, our own `pad`, `crop_size`,
+`mirror`, `scale`.
+
+Our own `shuffle: true` gives every epoch a new order; without it the order is that of the keys, as in
+Caffe. `record_begin` and `record_end` choose a part of the source. A test covers each record once; its
+last batch may be short.)",
+    nullptr};
+
+const LayerType dummy_data_layer{
+    "DummyData", kNone, at_least(1),
+    R"(Tops of the given `shape` (one for all, or one per top; `num`, `channels`, `height` and `width` are the
+older form), filled by `data_filler` (likewise; constant 0 by default).)",
+    nullptr};
+
+const LayerType input_layer{
+    "Input", kNone, at_least(1),
+    R"(Tops of the given `shape` (one for all, or one per top) that the caller fills: images in `test`, `predict`
+and `extract`. The `input`, `input_shape` and `input_dim` fields of older nets mean the same.
+
+Other than Caffe: a shape is required.)",
+    nullptr};
+
+}  // namespace resnet::layers
