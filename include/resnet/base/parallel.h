@@ -18,8 +18,14 @@ enum class Bind { automatic, cores, none };
 Bind parse_bind(const std::string& text);  // throws ConfigError
 
 // Sets thread count (0 = default), binds threads and sets flush-to-zero on all of them. Call once
-// from main before any parallel work. Returns a line that says what was done.
+// from main before any parallel work; the calling thread becomes compute thread 0, and parallel work is
+// to be started from it. Runs see each other by locks on /tmp/resnet-core-<CPU>.lock. Returns a line that
+// says what was done.
 std::string setup_threads(int threads, Bind bind);
+
+// Lets the calling thread run on every CPU that the process inherited: for threads that do not compute and
+// were started by a bound one (loaders).
+void unbind_thread();
 
 // Calls body(begin, end) on disjoint ranges that cover [0, n), statically divided in thread order,
 // at least `grain` iterations each. Runs inline when n <= grain or one thread is in force. The first
