@@ -1,0 +1,175 @@
+#include "backends/reference/backend.h"
+
+#include <cstring>
+
+#include "backends/reference/kernels.h"
+#include "resnet/base/error.h"
+
+namespace resnet {
+namespace reference {
+
+double load(DType type, const std::byte* data, int64_t i) {
+  switch (type) {
+    case DType::f32:
+      return reinterpret_cast<const float*>(data)[i];
+    case DType::f64:
+      return reinterpret_cast<const double*>(data)[i];
+    case DType::i32:
+      return reinterpret_cast<const int32_t*>(data)[i];
+    case DType::u8:
+      return reinterpret_cast<const uint8_t*>(data)[i];
+    default:
+      throw InternalError(std::string("reference cannot read ") + name_of(type));
+  }
+}
+
+void store(DType type, std::byte* data, int64_t i, double value) {
+  switch (type) {
+    case DType::f32:
+      reinterpret_cast<float*>(data)[i] = static_cast<float>(value);
+      return;
+    case DType::f64:
+      reinterpret_cast<double*>(data)[i] = value;
+      return;
+    case DType::i32:
+      reinterpret_cast<int32_t*>(data)[i] = static_cast<int32_t>(value);
+      return;
+    case DType::u8:
+      reinterpret_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
+      return;
+    default:
+      throw InternalError(std::string("reference cannot write ") + name_of(type));
+  }
+}
+
+double rounded(DType type, double value) {
+  return type == DType::f32 ? static_cast<float>(value) : value;
+}
+
+void set_bit(const Tensor& mask, int64_t i, bool value) {
+  uint8_t& byte = mask.as<uint8_t>()[i / 8];
+  const auto bit = static_cast<uint8_t>(1u << (i % 8));
+  byte = static_cast<uint8_t>(value ? byte | bit : byte & ~bit);
+}
+
+bool get_bit(const Tensor& mask, int64_t i) { return (mask.as<uint8_t>()[i / 8] >> (i % 8)) & 1; }
+
+namespace {
+
+// Number of forward inputs that an OpDesc with a variable number of operands speaks of.
+int forward_inputs(const OpDesc& desc) {
+  const auto n = static_cast<int>(desc.in.size());
+  return desc.pass == Pass::forward ? n : n - 1;  // Eltwise backward: diff_dst and the n inputs
+}
+
+std::string refuse_tensor(const TensorDesc& t) {
+  if (t.layout.kind != Layout::Kind::any && !t.layout.is_plain()) {
+    return "layout " + t.layout.str() + "; reference knows nchw only";
+  }
+  if (t.dtype == DType::f16 || t.dtype == DType::bf16) {
+    return std::string("type ") + name_of(t.dtype) + "; reference knows f32 and f64 only";
+  }
+  return "";
+}
+
+// Why the operands do not fit the op, or "".
+std::string refuse_operands(const OpDesc& desc) {
+  const auto operands = signature(desc.op, desc.pass, forward_inputs(desc));
+  if (!operands) return std::string("there is no pass ") + name_of(desc.pass);
+  if (operands->in.size() != desc.in.size() || operands->out.size() != desc.out.size()) {
+    return "expects " + std::to_string(operands->in.size()) + " inputs and " +
+           std::to_string(operands->out.size()) + " outputs";
+  }
+  for (const TensorDesc& t : desc.in) {
+    if (std::string reason = refuse_tensor(t); !reason.empty()) return reason;
+  }
+  for (size_t i = 0; i < desc.out.size(); ++i) {
+    if (std::string reason = refuse_tensor(desc.out[i]); !reason.empty()) return reason;
+    const DType type = desc.out[i].dtype;
+    if (desc.accumulates(i) && type != DType::f32 && type != DType::f64) {
+      return "output " + std::to_string(i) + " holds " + name_of(type) +
+             ", which cannot be accumulated";
+    }
+  }
+  if (desc.pass != Pass::forward || std::holds_alternative<Fill>(desc.op)) return "";
+  const std::vector<TensorDesc> expected = infer(desc.op, desc.in);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (expected[i].shape != desc.out[i].shape || expected[i].dtype != desc.out[i].dtype) {
+      return "output " + std::to_string(i) + " is " + desc.out[i].str() + ", expected " +
+             expected[i].str();
+    }
+  }
+  return "";
+}
+
+Implementation implement_any(const OpDesc& desc) {
+  try {
+    if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(reason);
+  } catch (const ConfigError& e) {
+    return refuse(e.what());
+  }
+  Implementation result = std::visit([&](const auto& op) { return implement(op, desc); }, desc.op);
+  // What an accumulating output holds is read late: it must not be an input.
+  std::erase_if(result.in_place, [&](const auto& pair) {
+    return desc.accumulates(static_cast<size_t>(pair.first));
+  });
+  return result;
+}
+
+class ReferenceKernel final : public Kernel {
+ public:
+  explicit ReferenceKernel(Run run) : run_(std::move(run)) {}
+  std::string impl() const override { return "reference"; }
+  void run(const KernelArgs& args) const override { run_(args); }
+
+ private:
+  Run run_;
+};
+
+class ReferenceBackend final : public Backend {
+ public:
+  std::string name() const override { return "reference"; }
+  std::string description() const override {
+    return "plain loops on one CPU thread, float32 and float64, sums in float64";
+  }
+
+  Support supports(const OpDesc& desc) const override {
+    Implementation found = implement_any(desc);
+    if (!found.refusal.empty()) return {false, found.refusal, {}};
+    return {true, "", std::move(found.in_place)};
+  }
+
+  OpDesc resolve(const OpDesc& desc) const override {
+    OpDesc resolved = desc;
+    for (TensorDesc& t : resolved.in) t.layout = Layout::nchw();
+    for (TensorDesc& t : resolved.out) t.layout = Layout::nchw();
+    return resolved;
+  }
+
+  std::shared_ptr<const Kernel> compile(const OpDesc& desc) override {
+    Implementation found = implement_any(desc);
+    if (!found.refusal.empty()) {
+      throw DeviceError("reference cannot compute " + desc.str() + ": " + found.refusal);
+    }
+    return std::make_shared<ReferenceKernel>(std::move(found.run));
+  }
+
+  int64_t bytes(const TensorDesc& desc) const override { return desc.bytes(); }
+  Buffer allocate(int64_t bytes) override { return host_buffer(bytes); }
+  void copy(const Tensor& dst, const Tensor& src) override {
+    if (src.desc != dst.desc) {
+      throw InternalError("copy from " + src.desc.str() + " to " + dst.desc.str());
+    }
+    const int64_t size = bytes(src.desc);
+    if (size > 0) std::memcpy(dst.data, src.data, static_cast<size_t>(size));
+  }
+};
+
+}  // namespace
+}  // namespace reference
+
+std::unique_ptr<Backend> make_reference_backend() {
+  return std::make_unique<reference::ReferenceBackend>();
+}
+
+}  // namespace resnet

@@ -1,0 +1,255 @@
+// BatchNorm and UpdateStatistics.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/reference/kernels.h"
+
+namespace resnet::reference {
+namespace {
+
+// Visits the elements of channel c in images [begin, end), in memory order.
+template <class Visit>
+void for_channel(const Image& s, int64_t begin, int64_t end, int64_t c, const Visit& visit) {
+  for (int64_t n = begin; n < end; ++n) {
+    for (int64_t y = 0; y < s.h; ++y) {
+      for (int64_t x = 0; x < s.w; ++x) visit(s.at(n, c, y, x));
+    }
+  }
+}
+
+// Takes the operands of a pass in their order; optional ones may be absent.
+class Operands {
+ public:
+  explicit Operands(std::span<const Tensor> tensors) : tensors_(tensors) {}
+  const Tensor* take(bool present = true) { return present ? &tensors_[next_++] : nullptr; }
+
+ private:
+  std::span<const Tensor> tensors_;
+  size_t next_ = 0;
+};
+
+double value_or(const Tensor* t, int64_t i, double otherwise) { return t ? In(*t)[i] : otherwise; }
+
+struct Moments {
+  double mean, inverse_std;
+};
+
+// Fixed statistics: running sums divided by their factor.
+struct FixedStatistics {
+  const Tensor *mean, *variance, *factor;
+  explicit FixedStatistics(Operands& in)
+      : mean(in.take()), variance(in.take()), factor(in.take()) {}
+  Moments of(int64_t c, double eps) const {
+    const double f = In(*factor)[0], scale = f == 0 ? 0 : 1 / f;
+    return {In(*mean)[c] * scale, 1 / std::sqrt(In(*variance)[c] * scale + eps)};
+  }
+};
+
+// The saved tensor (G,2,C) of batch mode.
+Moments saved_moments(const Tensor& saved, int64_t group, int64_t c) {
+  const int64_t channels = saved.desc.shape[2];
+  const In values(saved);
+  return {values[(group * 2) * channels + c], values[(group * 2 + 1) * channels + c]};
+}
+
+struct Groups {
+  int64_t count, images;
+  Groups(const BatchNorm& op, const Image& s)
+      : count(op.group_size == 0 ? 1 : s.n / op.group_size),
+        images(op.group_size == 0 ? s.n : op.group_size) {}
+};
+
+// dst of one channel in one group from its moments. Rounds where BatchNorm, Scale, an addition and
+// a ReLU on their own would store their results.
+struct Normalize {
+  const BatchNorm& op;
+  const Image& s;
+  In src;
+  const Tensor *gamma, *beta, *addend, *mask;
+  Out dst;
+  DType type;
+
+  void run(int64_t begin, int64_t end, int64_t c, Moments m) const {
+    const double scale = value_or(gamma, c, 1), shift = value_or(beta, c, 0);
+    for_channel(s, begin, end, c, [&](int64_t i) {
+      double v = rounded(type, (src[i] - m.mean) * m.inverse_std);
+      v = rounded(type, v * scale + shift);
+      if (addend) v = rounded(type, v + In(*addend)[i]);
+      if (op.relu) v = std::max(v, 0.0);
+      if (mask) set_bit(*mask, i, v > 0);
+      dst.set(i, v);
+    });
+  }
+};
+
+void forward_batch(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
+  Operands in(args.in);
+  const Image s(desc.in[0].shape);
+  const In src(*in.take());
+  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta), *addend = in.take(op.add);
+  const Out saved = output(desc, args, 1), stats = output(desc, args, 2);
+  const Normalize normalize{op,
+                            s,
+                            src,
+                            gamma,
+                            beta,
+                            addend,
+                            op.has_mask ? &args.out[3] : nullptr,
+                            output(desc, args, 0),
+                            desc.out[0].dtype};
+  const Groups groups(op, s);
+  const double m = static_cast<double>(groups.images * s.h * s.w);
+  const double unbiased = m > 1 ? m / (m - 1) : 1;
+  for (int64_t c = 0; c < s.c; ++c) {
+    double mean_sum = 0, variance_sum = 0;
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const int64_t begin = g * groups.images, end = begin + groups.images;
+      double mean = 0, variance = 0;
+      for_channel(s, begin, end, c, [&](int64_t i) { mean += src[i]; });
+      mean /= m;
+      for_channel(s, begin, end, c,
+                  [&](int64_t i) { variance += (src[i] - mean) * (src[i] - mean); });
+      variance /= m;
+      mean_sum += mean;
+      variance_sum += variance;
+      saved.set((g * 2) * s.c + c, mean);
+      saved.set((g * 2 + 1) * s.c + c, 1 / std::sqrt(variance + op.eps));
+      normalize.run(begin, end, c,
+                    saved_moments(args.out[1], g, c));  // as recompute will read them
+    }
+    const auto count = static_cast<double>(groups.count);
+    stats.set(c, mean_sum / count);
+    stats.set(s.c + c, variance_sum / count * unbiased);
+  }
+}
+
+void forward_global(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
+  Operands in(args.in);
+  const Image s(desc.in[0].shape);
+  const In src(*in.take());
+  const FixedStatistics statistics(in);
+  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta), *addend = in.take(op.add);
+  const Normalize normalize{op,
+                            s,
+                            src,
+                            gamma,
+                            beta,
+                            addend,
+                            op.has_mask ? &args.out[1] : nullptr,
+                            output(desc, args, 0),
+                            desc.out[0].dtype};
+  for (int64_t c = 0; c < s.c; ++c) normalize.run(0, s.n, c, statistics.of(c, op.eps));
+}
+
+void recompute(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
+  Operands in(args.in);
+  const Image s(desc.in[0].shape);
+  const In src(*in.take());
+  const Tensor& saved = *in.take();
+  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta);
+  const Normalize normalize{
+      op, s, src, gamma, beta, nullptr, nullptr, output(desc, args, 0), desc.out[0].dtype};
+  const Groups groups(op, s);
+  for (int64_t c = 0; c < s.c; ++c) {
+    for (int64_t g = 0; g < groups.count; ++g) {
+      normalize.run(g * groups.images, (g + 1) * groups.images, c, saved_moments(saved, g, c));
+    }
+  }
+}
+
+// With x = (src - mean) * inverse_std and dy = gamma * diff_dst (0 where the mask is 0), per group
+// of m:
+//   batch:  diff_src = inverse_std * (dy - mean(dy) - x * mean(dy * x))
+//   global: diff_src = inverse_std * dy
+void backward(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
+  Operands in(args.in);
+  const In diff_dst(*in.take());
+  const Image s(desc.in[1].shape);
+  const In src(*in.take());
+  const std::optional<FixedStatistics> fixed =
+      op.global ? std::optional<FixedStatistics>(in) : std::nullopt;
+  const Tensor* saved = in.take(!op.global);
+  const Tensor *gamma = in.take(op.gamma), *mask = in.take(op.has_mask);
+  const DType type = desc.out[0].dtype;
+  const Out diff_src = output(desc, args, 0);
+  size_t next = 1;
+  const size_t gamma_at = next, beta_at = next += op.gamma, addend_at = next += op.beta;
+  const bool pass_addend = op.add && op.relu;
+  const Groups groups(op, s);
+  const double m = static_cast<double>(groups.images * s.h * s.w);
+
+  for (int64_t c = 0; c < s.c; ++c) {
+    const double scale = value_or(gamma, c, 1);
+    double diff_gamma = 0, diff_beta = 0;
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const int64_t begin = g * groups.images, end = begin + groups.images;
+      const Moments moments = fixed ? fixed->of(c, op.eps) : saved_moments(*saved, g, c);
+      const auto x = [&](int64_t i) {
+        return rounded(type, (src[i] - moments.mean) * moments.inverse_std);
+      };
+      const auto d = [&](int64_t i) { return mask && !get_bit(*mask, i) ? 0.0 : diff_dst[i]; };
+      double sum = 0, sum_x = 0;  // of dy and dy * x
+      for_channel(s, begin, end, c, [&](int64_t i) {
+        diff_gamma += d(i) * x(i);
+        diff_beta += d(i);
+        sum += rounded(type, d(i) * scale);
+        sum_x += rounded(type, d(i) * scale) * x(i);
+      });
+      if (op.global) sum = sum_x = 0;
+      for_channel(s, begin, end, c, [&](int64_t i) {
+        const double gradient = d(i), dy = rounded(type, gradient * scale);
+        diff_src.set(i, moments.inverse_std * (dy - sum / m - x(i) * (sum_x / m)));
+        if (pass_addend) output(desc, args, addend_at).set(i, gradient);
+      });
+    }
+    if (op.gamma) output(desc, args, gamma_at).set(c, diff_gamma);
+    if (op.beta) output(desc, args, beta_at).set(c, diff_beta);
+  }
+}
+
+void update_statistics(const UpdateStatistics& op, const OpDesc& desc, const KernelArgs& args) {
+  const In stats(args.in[0]);
+  const int64_t channels = desc.in[0].shape[1];
+  const auto move = [&](size_t i, int64_t at, double value) {
+    output(desc, args, i).set(at, op.fraction * In(args.out[i])[at] + value);
+  };
+  for (int64_t c = 0; c < channels; ++c) {
+    move(0, c, stats[c]);
+    move(1, c, stats[channels + c]);
+  }
+  move(2, 0, 1);
+}
+
+}  // namespace
+
+Implementation implement(const BatchNorm& op, const OpDesc& desc) {
+  switch (desc.pass) {
+    case Pass::forward: {
+      if (!op.global && (desc.accumulates(1) || desc.accumulates(2))) {
+        return refuse("statistics cannot be accumulated");
+      }
+      Implementation result;
+      if (op.global) {
+        result.run = [=](const KernelArgs& a) { forward_global(op, desc, a); };
+      } else {
+        result.run = [=](const KernelArgs& a) { forward_batch(op, desc, a); };
+      }
+      result.in_place = {{0, 0}};
+      if (op.add) result.in_place.push_back({0, static_cast<int>(desc.in.size()) - 1});
+      return result;
+    }
+    case Pass::recompute:
+      return {"", [=](const KernelArgs& a) { recompute(op, desc, a); }, {{0, 0}}};
+    default:
+      return {"", [=](const KernelArgs& a) { backward(op, desc, a); }, {{0, 0}}};
+  }
+}
+
+Implementation implement(const UpdateStatistics& op, const OpDesc& desc) {
+  if (desc.accumulates(0) || desc.accumulates(1) || desc.accumulates(2)) {
+    return refuse("running statistics are updated, not accumulated");
+  }
+  return {"", [=](const KernelArgs& a) { update_statistics(op, desc, a); }, {}};
+}
+
+}  // namespace resnet::reference
