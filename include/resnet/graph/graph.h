@@ -41,11 +41,11 @@ enum class Section : uint8_t { prepare, prologue, forward, backward, statistics 
 struct Node {
   Op op;
   Pass pass = Pass::forward;
-  std::vector<ValueId> in, out;
-  std::string layer;  // name of the layer it came from (for messages and timing)
+  std::vector<ValueId> in{}, out{};
+  std::string layer{};  // name of the layer it came from (for messages and timing)
   Section section = Section::forward;
   // Empty, or for output i the value whose memory it takes over and adds to (kNoValue: overwrites).
-  std::vector<ValueId> accumulate_from;
+  std::vector<ValueId> accumulate_from{};
 };
 
 // One blob of a layer, in the file's order (Caffe's blob order inside a layer).

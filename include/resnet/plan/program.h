@@ -57,14 +57,14 @@ struct Step {
 
 struct Program {
   Graph graph;  // after all passes; every layout fixed
-  std::vector<Step> prepare, prologue, forward, backward, statistics;
-  std::vector<Placement> placement;  // by ValueId
+  std::vector<Step> prepare{}, prologue{}, forward{}, backward{}, statistics{};
+  std::vector<Placement> placement{};  // by ValueId
   int64_t arena_bytes = 0;           // values only
   int64_t scratch_bytes = 0;         // largest kernel scratchpad, beside the arena
   int64_t persistent_bytes = 0;
   int64_t live_bytes = 0;  // the largest sum of bytes alive at one step: a lower bound of arena_bytes
   int recomputed = 0;      // tensors rebuilt in backward
-  PlanOptions options;
+  PlanOptions options{};
 };
 
 // Runs all passes and compiles. Throws ConfigError / DeviceError naming every (layer, op, reason) that
