@@ -1,0 +1,79 @@
+// Tests: metrics over a set of images, each counted once whatever the batch size.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "resnet/eval/feed.h"
+#include "resnet/net/net.h"
+
+namespace resnet {
+
+// Average of each metric over batches, weighed by Metric::weight. Batches must have the same metrics.
+class MetricAverage {
+ public:
+  void add(std::span<const Metric> metrics);
+  // In the order of the net's outputs; weight is the sum.
+  std::vector<Metric> result() const;
+
+ private:
+  std::vector<Metric> sums_;  // value: sum of weight * value
+};
+
+struct EvalOptions {
+  int64_t max_batches = 0;     // 0: the whole set
+  std::function<bool()> stop;  // asked before each batch; true ends the pass early
+  std::function<void(int64_t images, int64_t total)> progress;  // after each batch
+};
+
+struct EvalResult {
+  std::vector<Metric> metrics;  // the net's own outputs in the phase TEST
+  int64_t images = 0;
+  double seconds = 0;
+  bool complete = true;  // false: stopped early
+};
+
+// Runs the net's TEST program over the feed from its first record and averages its losses and metrics.
+EvalResult evaluate(Net& net, Feed& feed, const EvalOptions& options = {});
+
+// Error and loss of class scores, counted image by image.
+class ScoreMetrics {
+ public:
+  // scores (n, classes) as probabilities or logits; labels (n). Ties with the label's score count
+  // against it, as in Caffe, and so does NaN.
+  void add(std::span<const float> scores, std::span<const float> labels, int64_t classes);
+  int64_t images() const { return images_; }
+  double error(int top_k) const;  // share of images, 0 to 1, whose label is not among the top_k
+
+ private:
+  std::vector<int64_t> rank_;  // rank_[r]: images with r classes scored at or above the label's
+  int64_t images_ = 0;
+};
+
+// A way to get class scores of whole test images from a net. Other protocols (10 crops, dense) average
+// over several views of each image.
+struct ScoreResult {
+  ScoreMetrics metrics;
+  EvalResult net;  // the net's own losses and metrics, where it has any
+};
+
+// Single view: scores are the blob `scores` of shape (N, classes, 1..).
+ScoreResult evaluate_single_view(Net& net, Feed& feed, const std::string& scores,
+                                 const EvalOptions& options = {});
+
+// The blob with the class scores in the phase TEST: what SoftmaxWithLoss or Accuracy reads, or else the
+// top of the last layer. Throws ConfigError when there is none.
+std::string score_blob(const NetParameter& net, const GraphOptions& options);
+
+// Name of the first Accuracy output with this top_k in a phase, if the net has one.
+std::optional<std::string> accuracy_output(const NetParameter& net, const GraphOptions& options,
+                                           int top_k);
+// 1 - that output's value.
+std::optional<double> error_of(std::span<const Metric> metrics,
+                               const std::optional<std::string>& accuracy);
+
+}  // namespace resnet

@@ -1,0 +1,229 @@
+#include "resnet/eval/feed.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <type_traits>
+
+#include "resnet/base/error.h"
+
+namespace resnet {
+namespace {
+
+// Copies n floats to the first elements of an input of type f32 or f64.
+void copy_to(const Tensor& input, std::span<const float> values) {
+  if (static_cast<int64_t>(values.size()) != input.desc.count()) {
+    throw InternalError("an input of shape " + input.desc.shape.str() + " is fed " +
+                        std::to_string(values.size()) + " values");
+  }
+  if (input.desc.dtype == DType::f64) {
+    std::copy(values.begin(), values.end(), input.as<double>());
+  } else {
+    std::copy(values.begin(), values.end(), input.as<float>());
+  }
+}
+
+struct LabelRule {
+  int64_t classes = 0;
+  bool has_ignore = false;
+  int64_t ignore_label = 0;
+};
+
+// The rule of a loss that reads `label` (metrics accept any label).
+LabelRule label_rule(const Graph& graph, ValueId label) {
+  for (const Node& node : graph.nodes) {
+    const auto* loss = std::get_if<SoftmaxLoss>(&node.op);
+    if (loss == nullptr || node.pass != Pass::forward || node.in.size() < 2) continue;
+    if (node.in[1] != label) continue;
+    const Shape& scores = graph.value(node.in[0]).desc.shape;
+    return {scores[loss->axis], loss->has_ignore, loss->ignore_label};
+  }
+  return {};
+}
+
+}  // namespace
+
+Feed::Feed(const NetParameter& net, const FeedOptions& options)
+    : phase_(options.phase), seed_(options.seed) {
+  GraphOptions state;
+  state.phase = options.phase;
+  state.level = options.level;
+  state.stages = options.stages;
+  for (const int index : layers_in_phase(net, state)) {
+    LayerParameter layer = net.layer(index);
+    if (layer.type() != "Data" && layer.type() != "DummyData") continue;
+    if (options.batch > 0 && layer.type() == "Data") {
+      layer.mutable_data_param()->set_batch_size(static_cast<uint32_t>(options.batch));
+    }
+    LoaderOptions loading;
+    loading.phase = options.phase;
+    loading.seed = options.seed;
+    loading.loader_threads = options.loader_threads;
+    Layer source;
+    source.name = layer.name();
+    source.data = layer.top_size() > 0 ? layer.top(0) : "";
+    source.label = layer.top_size() > 1 ? layer.top(1) : "";
+    source.loader = open_loader(layer, loading, options.base_dir);
+    layers_.push_back(std::move(source));
+  }
+  check_agreement();
+}
+
+Feed::Feed(std::unique_ptr<Loader> loader, const std::string& data, const std::string& label)
+    : phase_(loader->options().phase), seed_(loader->options().seed) {
+  Layer layer;
+  layer.name = data;
+  layer.data = data;
+  layer.label = label;
+  layer.loader = std::move(loader);
+  layers_.push_back(std::move(layer));
+}
+
+void Feed::check_agreement() const {
+  for (const Layer& layer : layers_) {
+    const Layer& first = layers_.front();
+    const auto compare = [&](const char* what, int64_t a, int64_t b) {
+      if (a == b) return;
+      throw ConfigError("layers '" + first.name + "' and '" + layer.name + "' have " +
+                        std::to_string(a) + " and " + std::to_string(b) + " " + what +
+                        "; make them equal");
+    };
+    compare("images a batch", batch(), layer.loader->options().batch);
+    if (phase_ == TEST) compare("records to test", records(), layer.loader->size());
+  }
+}
+
+std::map<std::string, Shape> Feed::shapes() const {
+  std::map<std::string, Shape> shapes;
+  for (const Layer& layer : layers_) {
+    shapes[layer.data] = layer.loader->batch_shape();
+    if (!layer.label.empty()) shapes[layer.label] = Shape{layer.loader->options().batch};
+  }
+  return shapes;
+}
+
+int64_t Feed::batch() const { return empty() ? 0 : layers_.front().loader->options().batch; }
+int64_t Feed::records() const { return empty() ? 0 : layers_.front().loader->size(); }
+int64_t Feed::position() const { return empty() ? 0 : layers_.front().loader->position(); }
+
+int64_t Feed::next_count() const {
+  if (phase_ == TRAIN) return batch();
+  return std::clamp<int64_t>(records() - position(), 0, batch());
+}
+
+void Feed::seek(int64_t position) {
+  for (Layer& layer : layers_) layer.loader->seek(position);
+}
+
+void Feed::check_labels(const Graph& graph) {
+  for (Layer& layer : layers_) {
+    for (const Input& input : graph.inputs) {
+      if (layer.label.empty() || graph.value(input.value).name != layer.label) continue;
+      const LabelRule rule = label_rule(graph, input.value);
+      layer.classes = rule.classes;
+      layer.has_ignore = rule.has_ignore;
+      layer.ignore_label = rule.ignore_label;
+    }
+  }
+}
+
+int64_t Feed::fill(Net& net, Session& session) {
+  last_position_ = position();
+  last_count_ = next_count();
+  const std::vector<std::string> inputs = net.input_names(session);
+  const auto reads = [&](const std::string& name) {
+    return std::find(inputs.begin(), inputs.end(), name) != inputs.end();
+  };
+  bool first = true;
+  for (Layer& layer : layers_) {
+    std::vector<float> labels(static_cast<size_t>(last_count_)), staged;
+    float* data = nullptr;
+    Tensor input;
+    if (reads(layer.data)) {
+      input = net.input(session, layer.data);
+      if (input.desc.shape[0] != last_count_) {
+        throw InternalError("a session for " + input.desc.shape.str() + " is fed " +
+                            std::to_string(last_count_) + " images");
+      }
+      if (input.desc.dtype != DType::f32) staged.resize(static_cast<size_t>(input.desc.count()));
+      data = staged.empty() ? input.as<float>() : staged.data();
+    }
+    layer.loader->next(data, labels.data());
+    if (!staged.empty()) copy_to(input, staged);
+    check_batch_labels(layer, labels);
+    if (!layer.label.empty() && reads(layer.label)) {
+      copy_to(net.input(session, layer.label), labels);
+    }
+    if (first) labels_ = std::move(labels);
+    first = false;
+  }
+  net.set_clock(session, seed_, last_position_);
+  return last_count_;
+}
+
+void Feed::check_batch_labels(const Layer& layer, const std::vector<float>& labels) const {
+  if (layer.classes == 0) return;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto label = std::llround(labels[i]);
+    if (label >= 0 && label < layer.classes) continue;
+    if (layer.has_ignore && label == layer.ignore_label) continue;
+    const std::string key =
+        layer.loader->record_keys(last_position_ + static_cast<int64_t>(i), 1).front();
+    throw record_error(layer.loader->source().name(), key,
+                       "label " + std::to_string(label) + " is outside [0," +
+                           std::to_string(layer.classes) +
+                           "), the classes of the net; correct the label or num_output");
+  }
+}
+
+std::vector<std::string> Feed::last_keys() const {
+  std::vector<std::string> keys;
+  for (const Layer& layer : layers_) {
+    for (std::string& key : layer.loader->record_keys(last_position_, last_count_)) {
+      keys.push_back(std::move(key));
+    }
+  }
+  return keys;
+}
+
+std::vector<DataPosition> Feed::positions() const {
+  std::vector<DataPosition> positions;
+  for (const Layer& layer : layers_) {
+    DataPosition position;
+    position.set_layer(layer.name);
+    position.set_position(static_cast<uint64_t>(layer.loader->position()));
+    position.set_records(static_cast<uint64_t>(layer.loader->size()));
+    positions.push_back(position);
+  }
+  return positions;
+}
+
+void Feed::restore(const std::vector<DataPosition>& positions) {
+  for (Layer& layer : layers_) {
+    const auto saved =
+        std::find_if(positions.begin(), positions.end(),
+                     [&](const DataPosition& p) { return p.layer() == layer.name; });
+    if (saved == positions.end()) {
+      throw DataError("the snapshot has no position for the data layer '" + layer.name +
+                      "'; resume with the net that it was made with");
+    }
+    if (static_cast<int64_t>(saved->records()) != layer.loader->size()) {
+      throw DataError("layer '" + layer.name + "': " + layer.loader->source().name() + " has " +
+                      std::to_string(layer.loader->size()) + " records, but the snapshot was made with " +
+                      std::to_string(saved->records()) + "; resume with the same data");
+    }
+    layer.loader->seek(static_cast<int64_t>(saved->position()));
+  }
+}
+
+double Feed::wait_seconds() const {
+  double sum = 0;
+  for (const Layer& layer : layers_) sum += layer.loader->wait_seconds();
+  return sum;
+}
+
+Preprocessing Feed::preprocessing() const {
+  return empty() ? Preprocessing() : layers_.front().loader->preprocessing();
+}
+
+}  // namespace resnet
