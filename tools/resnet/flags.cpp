@@ -1,0 +1,33 @@
+#include "flags.h"
+
+DEFINE_string(model, "", "FILE: the net (prototxt)");
+DEFINE_string(solver, "", "FILE: the solver (prototxt)");
+DEFINE_string(weights, "", "FILE: the weights (caffemodel)");
+DEFINE_string(source, "",
+              "PATH: an LMDB folder, a folder of CIFAR-10's binary files, or such files");
+DEFINE_string(list, "", "FILE: images, one path a line");
+DEFINE_string(output, "", "PATH: where to write");
+DEFINE_string(input_shape, "",
+              "C,H,W: shape of an image, for Data layers whose source is not there");
+DEFINE_bool(allow_missing, false,
+            "keep initial values where the weight file has no blob, or one of another shape");
+
+DEFINE_string(phase, "TEST", "TRAIN|TEST: which of the file's nets");
+DEFINE_string(stage, "", "NAMES: stages of the net, joined by commas");
+DEFINE_int32(level, 0, "N: level of the net");
+DEFINE_int32(batch, 0, "N: images in a batch; 0: as the net says");
+DEFINE_int32(iterations, 0, "N: how many batches");
+
+DEFINE_string(device, "auto", "auto|cpu|cuda[:0,1]: where to compute");
+DEFINE_string(backend, "", "");  // for tests: a backend's name, or the path of a loadable one
+DEFINE_int32(threads, 0, "N: compute threads; 0: OMP_NUM_THREADS, or one a core");
+DEFINE_int32(
+    loader_threads, 0,
+    "N: threads that prepare batches beside the compute threads; 0: the compute threads do");
+DEFINE_string(bind, "auto",
+              "auto|cores|none: bind threads to cores; auto: unless another run holds them");
+DEFINE_string(math, "FLOAT32", "FLOAT32: precision of the computation");
+DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
+
+DEFINE_bool(json, false, "print one JSON object instead of text");
+DEFINE_bool(quiet, false, "log warnings and errors only, show no progress");

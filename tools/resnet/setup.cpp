@@ -1,0 +1,40 @@
+#include "setup.h"
+
+#include <glog/logging.h>
+
+#include "flags.h"
+#include "resnet/base/error.h"
+
+namespace resnet::cli {
+namespace {
+
+void check_math() {
+  if (FLAGS_math == "FLOAT32") return;
+  if (FLAGS_math == "BFLOAT16" || FLAGS_math == "FLOAT16") {
+    throw DeviceError("--math=" + FLAGS_math +
+                      ": the CPU backend computes in float32 only; use --math=FLOAT32");
+  }
+  throw ConfigError("--math takes FLOAT32, BFLOAT16 or FLOAT16, not '" + FLAGS_math + "'");
+}
+
+std::string backend_of_device() {
+  if (FLAGS_device == "auto" || FLAGS_device == "cpu") return "cpu";
+  if (FLAGS_device == "cuda" || FLAGS_device.starts_with("cuda:")) {
+    throw DeviceError("--device=" + FLAGS_device +
+                      ": this build has no CUDA backend; use --device=cpu");
+  }
+  throw ConfigError("--device takes auto, cpu or cuda[:0,1], not '" + FLAGS_device + "'");
+}
+
+}  // namespace
+
+std::shared_ptr<Backend> open_backend() {
+  check_math();
+  const std::string device = backend_of_device();
+  const Bind bind = parse_bind(FLAGS_bind);
+  if (FLAGS_threads < 0) throw ConfigError("--threads takes a number from 0, not a negative one");
+  LOG(INFO) << setup_threads(FLAGS_threads, bind);
+  return make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
+}
+
+}  // namespace resnet::cli
