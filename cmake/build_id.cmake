@@ -1,12 +1,21 @@
-# RESNET_BUILD_ID: what a loadable backend must have in common with the program that loads it: version, the headers
-# of the interface, the compiler.
-set(interface_hash "")
-foreach(header backend/backend.h ops/op.h tensor/tensor.h)
-  set(header "${CMAKE_SOURCE_DIR}/include/resnet/${header}")
-  file(SHA256 "${header}" hash)
-  string(APPEND interface_hash "${hash}")
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${header}")
+# RESNET_BUILD_ID: what a loadable backend must have in common with the program that loads it: version,
+# compiler, kind of build and the headers of the interface. Backends find it in resnet/backend/build_id.h.
+set(interface "")
+foreach(module base tensor ops backend)
+  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/include/resnet/${module}/*.h")
+  foreach(header IN LISTS headers)
+    file(SHA256 "${header}" digest)
+    string(APPEND interface "${digest}")
+  endforeach()
+  set_property(DIRECTORY "${CMAKE_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
 endforeach()
-string(SHA256 interface_hash "${interface_hash}")
-string(SUBSTRING "${interface_hash}" 0 16 interface_hash)
-set(RESNET_BUILD_ID "${PROJECT_VERSION}-${interface_hash}-${CMAKE_CXX_COMPILER_ID}-${CMAKE_CXX_COMPILER_VERSION}")
+string(SHA256 interface "${interface}")
+string(SUBSTRING "${interface}" 0 16 interface)
+
+set(RESNET_BUILD_KIND "${CMAKE_BUILD_TYPE}")
+if(RESNET_SANITIZE)
+  string(APPEND RESNET_BUILD_KIND "+${RESNET_SANITIZE}")
+endif()
+string(CONCAT RESNET_BUILD_ID "${PROJECT_VERSION}-${interface}-${CMAKE_CXX_COMPILER_ID}-"
+              "${CMAKE_CXX_COMPILER_VERSION}-${RESNET_BUILD_KIND}")
+configure_file("${CMAKE_SOURCE_DIR}/cmake/build_id.h.in" "${CMAKE_BINARY_DIR}/gen/resnet/backend/build_id.h" @ONLY)

@@ -1,7 +1,9 @@
+#include "resnet/backend/build_id.h"
+
 #include "resnet/backend/backend.h"
 
 namespace resnet {
 
-const char* build_id() { return RESNET_BUILD_ID; }
+const char* build_id() { return kBuildId; }
 
 }  // namespace resnet

@@ -1,0 +1,11 @@
+# Every library that is required; tools/setup.sh installs them.
+find_package(Protobuf REQUIRED)
+find_package(glog REQUIRED)
+find_package(gflags REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
+find_package(JPEG REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(dnnl REQUIRED)
+find_package(Threads REQUIRED)
+find_library(LMDB_LIBRARY lmdb REQUIRED)
+find_path(LMDB_INCLUDE_DIR lmdb.h REQUIRED)
