@@ -1,0 +1,39 @@
+// Checks prototxt against a message type and says where each mistake is. Internal to src/io.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <google/protobuf/descriptor.h>
+
+namespace resnet::text {
+
+struct Problem {
+  int line = 0;    // 1-based
+  int column = 0;  // 1-based; a tab advances to the next multiple of 8
+  std::string message;
+};
+
+// The first use of a field that is accepted without effect.
+struct AcceptedField {
+  std::string field;  // "Message.field"
+  int line = 0;
+};
+
+struct Report {
+  std::vector<Problem> problems;  // in file order
+  bool syntax_error = false;      // the text cannot be parsed even without the fields in bad_ranges
+  std::vector<AcceptedField> accepted;
+  std::vector<std::pair<size_t, size_t>> bad_ranges;  // bytes [begin, end) of fields with problems
+  std::vector<int> layer_lines;  // lines of the fields called `layer` of the outermost message
+};
+
+// Groups may be nested this deep.
+constexpr int kMaxDepth = 50;
+
+// Walks the text with protobuf's own tokenizer. Never throws on any input up to 2^31 - 1 bytes.
+Report check_text(std::string_view text, const google::protobuf::Descriptor& type);
+
+}  // namespace resnet::text
