@@ -100,13 +100,13 @@ struct Graph {
 struct GraphOptions {
   Phase phase = TEST;
   int level = 0;                    // 0: that of NetParameter.state
-  std::vector<std::string> stages;  // beside those of NetParameter.state
+  std::vector<std::string> stages{};  // beside those of NetParameter.state
   DType dtype = DType::f32;  // f64 for gradient checks
   // Shapes of the tops of Data layers by top name (with the batch size in front); Input and DummyData
   // layers and legacy inputs state their own, which an entry here overrides. Other names are ignored.
-  std::map<std::string, Shape> input_shapes;
+  std::map<std::string, Shape> input_shapes{};
   // "file.prototxt:12" for a layer index, "file.prototxt" for -1; default: the net's name.
-  std::function<std::string(int layer)> locate;
+  std::function<std::string(int layer)> locate{};
 };
 
 // Filters by phase/level/stage, resolves in-place names, checks everything and reports ALL errors in one

@@ -1,0 +1,63 @@
+// The Net's inside, shared by net.cpp (planning, parameters) and run.cpp (running, updating).
+#pragma once
+
+#include <algorithm>
+
+#include "net/parameters.h"
+#include "net/session.h"
+#include "resnet/net/net.h"
+
+namespace resnet {
+
+struct Net::Impl {
+  NetParameter param;
+  std::shared_ptr<Backend> backend;
+  NetOptions options;
+  std::map<std::string, Shape> train_shapes, test_shapes;
+
+  PlanContext context;
+  std::vector<Parameter> parameters;
+  std::map<std::string, int> parameter_index;  // by Parameter::name()
+  std::vector<std::pair<std::string, TensorDesc>> statistics;  // of the TRAIN graph's BatchNorms
+  bool train_phase = false;
+  bool test_phase = false;
+
+  ParameterStore store;
+  int64_t weights_version = 0;  // grows with every change of weights or state
+  Buffer arena, scratch;
+  std::list<std::unique_ptr<Session>> sessions;  // most recently used first
+  ShardExchange* exchange = nullptr;
+  int first_shard = 0, last_shard = 0;
+  bool timing = false;
+
+  std::vector<Buffer> tree;   // partial sums of shards, by level
+  Buffer accumulated;         // gradients of earlier micro-batches (iter_size)
+  std::map<int, Buffer> hyper;  // SGD settings by parameter
+
+  // net.cpp
+  Graph build(Phase phase, const std::map<std::string, Shape>& shapes) const;
+  void declare(const Graph& graph);
+  std::map<std::string, Shape> shapes_for(Phase phase, int64_t batch,
+                                          const std::map<std::string, Shape>& replaced) const;
+  Session& find_session(Phase phase, int64_t batch, const std::map<std::string, Shape>& shapes,
+                        const std::vector<std::string>& keep);
+  void ensure_store();
+  Tensor plain_host(const Buffer& buffer, const Shape& shape) const;
+  HostArray to_host(const Tensor& tensor);
+  void from_host(const Tensor& tensor, std::span<const float> data);
+
+  // run.cpp
+  void bind(Session& session);
+  void bind_shard(Session& session, int shard);
+  Tensor tensor_of(Session& session, ValueId value, int shard) const;
+  void run_steps(Session& session, std::vector<BoundStep>& steps) const;
+  std::vector<Metric> run(Session& session, bool backward, bool add);
+  void add_metrics(Session& session, std::vector<Metric>& metrics) const;
+  void sum_counts(Session& session, int begin, int end);
+  void add_into(const Tensor& dst, const Tensor& src);  // dst += src, flat
+  void scale(const Tensor& tensor, double factor);
+  void push_partial(int shard);
+  void combine_partials();
+};
+
+}  // namespace resnet

@@ -1,0 +1,359 @@
+#include "resnet/net/net.h"
+
+#include <cstring>
+
+#include "net/impl.h"
+#include "resnet/base/error.h"
+
+namespace resnet {
+
+double total_loss(std::span<const Metric> metrics) {
+  double loss = 0;
+  for (const Metric& m : metrics) {
+    if (m.kind == Output::Kind::loss) loss += m.loss_weight * m.value;
+  }
+  return loss;
+}
+
+namespace {
+
+// Whether a phase's net needs shapes that only an opened source can tell.
+bool has_data_layer(const NetParameter& net, const GraphOptions& options) {
+  for (const int i : layers_in_phase(net, options)) {
+    if (net.layer(i).type() == "Data") return true;
+  }
+  return false;
+}
+
+template <class T>
+void convert_in(const Tensor& to, std::span<const float> data) {
+  std::copy(data.begin(), data.end(), to.as<T>());
+}
+
+}  // namespace
+
+Net::Net(NetParameter net, std::shared_ptr<Backend> backend, NetOptions options,
+         std::map<std::string, Shape> train_shapes, std::map<std::string, Shape> test_shapes)
+    : impl_(std::make_unique<Impl>()) {
+  Impl& s = *impl_;
+  s.param = std::move(net);
+  s.backend = std::move(backend);
+  s.options = std::move(options);
+  s.train_shapes = std::move(train_shapes);
+  s.test_shapes = std::move(test_shapes);
+  s.context.backend = s.backend.get();
+  if (s.options.plan.shards < 1) throw ConfigError("shards must be at least 1");
+
+  const auto possible = [&](Phase phase, const std::map<std::string, Shape>& shapes) {
+    GraphOptions graph_options{.phase = phase, .level = s.options.level, .stages = s.options.stages};
+    return !shapes.empty() || !has_data_layer(s.param, graph_options);
+  };
+  const bool train_possible = possible(TRAIN, s.train_shapes);
+  s.test_phase = possible(TEST, s.test_shapes);
+  if (train_possible) {
+    const Graph graph = s.build(TRAIN, s.train_shapes);
+    s.train_phase = std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                                [](const Output& o) { return o.kind == Output::Kind::loss; });
+    if (s.train_phase) s.declare(graph);
+  }
+  if (s.test_phase) s.declare(s.build(TEST, s.test_shapes));
+}
+
+Net::~Net() = default;
+
+Graph Net::Impl::build(Phase phase, const std::map<std::string, Shape>& shapes) const {
+  return build_graph(param, {.phase = phase,
+                             .level = options.level,
+                             .stages = options.stages,
+                             .dtype = options.dtype,
+                             .input_shapes = shapes,
+                             .locate = options.locate});
+}
+
+// Adds the graph's parameters that are not known yet; those that are must agree.
+void Net::Impl::declare(const Graph& graph) {
+  for (const Parameter& p : graph.parameters) {
+    const auto [found, fresh] = parameter_index.emplace(p.name(), static_cast<int>(parameters.size()));
+    if (fresh) {
+      parameters.push_back(p);
+      continue;
+    }
+    const Parameter& known = parameters[static_cast<size_t>(found->second)];
+    if (!(known.shape == p.shape)) {
+      throw ConfigError("layer '" + p.layer + "': its " + p.role + " has the shape " + known.shape.str() +
+                        " in TRAIN and " + p.shape.str() + " in TEST; make the phases agree");
+    }
+  }
+  for (const Value& value : graph.values) {
+    if (value.kind == ValueKind::statistics) {
+      TensorDesc desc = value.desc;
+      desc.layout = Layout::nchw();
+      statistics.emplace_back(value.name, desc);
+    }
+  }
+}
+
+// The shapes of all inputs: the file's and the sources', with another batch size or single replacements.
+std::map<std::string, Shape> Net::Impl::shapes_for(Phase phase, int64_t batch,
+                                                   const std::map<std::string, Shape>& replaced) const {
+  std::map<std::string, Shape> shapes = phase == TRAIN ? train_shapes : test_shapes;
+  for (const auto& [name, shape] : replaced) shapes[name] = shape;
+  const int64_t shards = phase == TRAIN ? options.plan.shards : 1;
+  if (batch <= 0 && shards == 1) return shapes;
+  const Graph graph = build(phase, shapes);
+  for (const Input& input : graph.inputs) {
+    const Value& value = graph.value(input.value);
+    Shape shape = value.desc.shape;
+    if (batch > 0 && !replaced.contains(value.name)) shape[0] = batch;
+    if (shape[0] % shards != 0) {
+      throw ConfigError("--shards=" + std::to_string(shards) + " does not divide the batch of " +
+                        std::to_string(shape[0]) + " in '" + value.name + "'");
+    }
+    shape[0] /= shards;
+    shapes[value.name] = shape;
+  }
+  return shapes;
+}
+
+Session& Net::Impl::find_session(Phase phase, int64_t batch, const std::map<std::string, Shape>& replaced,
+                                 const std::vector<std::string>& keep) {
+  std::string key = std::to_string(phase) + "|" + std::to_string(batch);
+  for (const auto& [name, shape] : replaced) key += "|" + name + shape.str();
+  for (const std::string& name : keep) key += "|keep " + name;
+  for (auto it = sessions.begin(); it != sessions.end(); ++it) {
+    if ((*it)->key != key) continue;
+    sessions.splice(sessions.begin(), sessions, it);
+    return *sessions.front();
+  }
+
+  auto session = std::make_unique<Session>();
+  session->key = key;
+  session->phase = phase;
+  PlanOptions plan_options = options.plan;
+  plan_options.backward = phase == TRAIN;
+  plan_options.keep.insert(plan_options.keep.end(), keep.begin(), keep.end());
+  if (phase != TRAIN) {
+    plan_options.shards = 1;
+    plan_options.input_gradients = false;
+  }
+  session->program = plan(build(phase, shapes_for(phase, batch, replaced)), plan_options, context);
+
+  const Graph& graph = session->program.graph;
+  for (const Input& input : graph.inputs) {
+    TensorDesc desc = graph.value(input.value).desc;
+    desc.shape[0] *= plan_options.shards;
+    session->inputs.push_back(backend->allocate(desc.bytes()));
+  }
+  session->persistent = backend->allocate(session->program.persistent_bytes);
+  sessions.push_front(std::move(session));
+  while (static_cast<int>(sessions.size()) > std::max(1, options.max_programs)) sessions.pop_back();
+  return *sessions.front();
+}
+
+Session& Net::session(Phase phase, int64_t batch, const std::map<std::string, Shape>& shapes,
+                      const std::vector<std::string>& keep) {
+  if (!has_phase(phase)) {
+    throw ConfigError("net '" + impl_->param.name() + "' has no " + std::string(Phase_Name(phase)) +
+                      (phase == TRAIN ? " net with a loss; use a train_val prototxt" : " net"));
+  }
+  impl_->ensure_store();
+  return impl_->find_session(phase, batch, shapes, keep);
+}
+
+bool Net::has_phase(Phase phase) const {
+  return phase == TRAIN ? impl_->train_phase : impl_->test_phase;
+}
+
+// Chooses the storage of the parameters: as training wants it, else plain.
+void Net::Impl::ensure_store() {
+  if (store.allocated()) return;
+  if (train_phase) find_session(TRAIN, 0, {}, {});
+  std::vector<TensorDesc> descs;
+  for (const Parameter& p : parameters) {
+    const auto [found, fresh] = context.parameters.emplace(
+        p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
+    descs.push_back(found->second);
+  }
+  store.allocate(*backend, parameters, descs, statistics);
+}
+
+void Net::initialize(uint64_t seed) {
+  impl_->ensure_store();
+  for (size_t i = 0; i < impl_->parameters.size(); ++i) {
+    const Parameter& p = impl_->parameters[i];
+    std::vector<double> values(static_cast<size_t>(p.shape.count()), 0.0);
+    if (p.learnable) {
+      try {
+        values = fill(p.filler, p.shape, seed, i);
+      } catch (const ConfigError& e) {
+        throw ConfigError("layer '" + p.layer + "': " + e.what());
+      }
+      write_history(static_cast<int>(i), std::vector<float>(values.size(), 0.0F));
+    }
+    write_parameter(static_cast<int>(i), std::vector<float>(values.begin(), values.end()));
+  }
+}
+
+Tensor Net::input(Session& session, const std::string& blob) {
+  const Graph& graph = session.program.graph;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    const Value& value = graph.value(graph.inputs[i].value);
+    if (value.name != blob) continue;
+    TensorDesc desc = value.desc;
+    desc.shape[0] *= session.program.options.shards;
+    return session.inputs[i].view(desc);
+  }
+  throw ConfigError("net '" + graph.name + "' has no input '" + blob + "'");
+}
+
+std::vector<std::string> Net::input_names(Session& session) const {
+  std::vector<std::string> names;
+  for (const Input& input : session.program.graph.inputs) {
+    names.push_back(session.program.graph.value(input.value).name);
+  }
+  return names;
+}
+
+void Net::set_clock(Session& session, uint64_t seed, int64_t position) {
+  session.clock_seed = static_cast<double>(seed);
+  session.clock_position = static_cast<double>(position);
+}
+
+Tensor Net::Impl::plain_host(const Buffer& buffer, const Shape& shape) const {
+  return buffer.view({.shape = shape, .dtype = options.dtype, .layout = Layout::nchw()});
+}
+
+HostArray Net::Impl::to_host(const Tensor& tensor) {
+  const Shape& shape = tensor.desc.shape;
+  const Buffer buffer = host_buffer(shape.count() * size_of(tensor.desc.dtype));
+  TensorDesc plain_desc = tensor.desc;
+  plain_desc.layout = Layout::nchw();
+  const Tensor plain = buffer.view(plain_desc);
+  const auto kernel =
+      context.compile({.op = Reorder{}, .pass = Pass::forward, .in = {tensor.desc}, .out = {plain_desc}, .accumulate = {}});
+  const Buffer work = backend->allocate(kernel->scratch_bytes());
+  kernel->run({.in = std::span(&tensor, 1), .out = std::span(&plain, 1), .scratch = work.data()});
+  HostArray result{.shape = shape, .data = std::vector<float>(static_cast<size_t>(shape.count()))};
+  if (plain_desc.dtype == DType::f64) {
+    std::copy_n(plain.as<double>(), shape.count(), result.data.begin());
+  } else {
+    std::copy_n(plain.as<float>(), shape.count(), result.data.begin());
+  }
+  return result;
+}
+
+void Net::Impl::from_host(const Tensor& tensor, std::span<const float> data) {
+  const Shape& shape = tensor.desc.shape;
+  if (static_cast<int64_t>(data.size()) != shape.count()) {
+    throw InternalError("wrote " + std::to_string(data.size()) + " values into " + shape.str());
+  }
+  const Buffer buffer = host_buffer(shape.count() * size_of(options.dtype));
+  const Tensor plain = plain_host(buffer, shape);
+  options.dtype == DType::f64 ? convert_in<double>(plain, data) : convert_in<float>(plain, data);
+  const auto kernel =
+      context.compile({.op = Reorder{}, .pass = Pass::forward, .in = {plain.desc}, .out = {tensor.desc}, .accumulate = {}});
+  const Buffer work = backend->allocate(kernel->scratch_bytes());
+  kernel->run({.in = std::span(&plain, 1), .out = std::span(&tensor, 1), .scratch = work.data()});
+  ++weights_version;
+}
+
+namespace {
+
+ValueId readable_value(const Session& session, const std::string& blob) {
+  const Graph& graph = session.program.graph;
+  ValueId value = kNoValue;
+  constexpr std::string_view kLayer = "layer:";
+  if (blob.starts_with(kLayer)) {
+    for (const auto& [layer, v] : graph.layer_outputs) {
+      if (layer == blob.substr(kLayer.size())) value = v;
+    }
+  } else if (const auto found = graph.blobs.find(blob); found != graph.blobs.end()) {
+    value = found->second;
+  }
+  std::string readable;
+  const auto is_readable = [&](const std::string& name, ValueId v) {
+    const auto& keep = session.program.options.keep;
+    return session.input_index(v) >= 0 || name.starts_with("diff:") ||
+           std::find(keep.begin(), keep.end(), name) != keep.end() ||
+           std::any_of(graph.outputs.begin(), graph.outputs.end(), [&](const Output& o) { return o.value == v; });
+  };
+  if (value != kNoValue && is_readable(blob, value)) return value;
+  for (const auto& [name, v] : graph.blobs) {
+    if (is_readable(name, v)) readable += (readable.empty() ? "" : ", ") + name;
+  }
+  throw ConfigError("blob '" + blob + "' of net '" + graph.name + "' was not kept; readable are " + readable);
+}
+
+}  // namespace
+
+HostArray Net::read(Session& session, const std::string& blob) {
+  impl_->bind(session);
+  const ValueId value = readable_value(session, blob);
+  if (session.input_index(value) >= 0) return impl_->to_host(input(session, blob));
+  return impl_->to_host(impl_->tensor_of(session, value, session.program.options.shards - 1));
+}
+
+HostArray Net::read_input_gradient(Session& session, const std::string& blob) {
+  return read(session, "diff:" + blob);
+}
+
+const std::vector<Parameter>& Net::parameters() const { return impl_->parameters; }
+
+HostArray Net::read_parameter(int index) const {
+  impl_->ensure_store();
+  return impl_->to_host(impl_->store.weights(index));
+}
+HostArray Net::read_gradient(int index) const {
+  impl_->ensure_store();
+  return impl_->to_host(impl_->store.gradient(index));
+}
+HostArray Net::read_history(int index) const {
+  impl_->ensure_store();
+  const Parameter& p = impl_->parameters[static_cast<size_t>(index)];
+  if (p.learnable) return impl_->to_host(impl_->store.history(index));
+  return {.shape = p.shape, .data = std::vector<float>(static_cast<size_t>(p.shape.count()), 0.0F)};
+}
+void Net::write_parameter(int index, std::span<const float> data) {
+  impl_->ensure_store();
+  impl_->from_host(impl_->store.weights(index), data);
+}
+void Net::write_history(int index, std::span<const float> data) {
+  impl_->ensure_store();
+  if (impl_->parameters[static_cast<size_t>(index)].learnable) {
+    impl_->from_host(impl_->store.history(index), data);
+  }
+}
+
+void Net::reset_statistics() {
+  for (size_t i = 0; i < impl_->parameters.size(); ++i) {
+    const Parameter& p = impl_->parameters[i];
+    if (p.learnable) continue;
+    write_parameter(static_cast<int>(i), std::vector<float>(static_cast<size_t>(p.shape.count()), 0.0F));
+  }
+}
+
+const NetParameter& Net::param() const { return impl_->param; }
+Backend& Net::backend() { return *impl_->backend; }
+DType Net::dtype() const { return impl_->options.dtype; }
+const Program& Net::program(const Session& session) const { return session.program; }
+int64_t Net::arena_bytes() const { return impl_->arena.bytes() + impl_->scratch.bytes(); }
+int64_t Net::parameter_bytes() const { return impl_->store.bytes(); }
+void Net::set_timing(bool on) { impl_->timing = on; }
+
+std::vector<Net::StepTime> Net::step_times(const Session& session) const {
+  std::vector<StepTime> times;
+  for (const auto* steps : {&session.prepare, &session.prologue, &session.forward, &session.backward,
+                            &session.statistics}) {
+    for (const BoundStep& step : *steps) {
+      const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
+      times.push_back({.layer = node.layer,
+                       .op = name_of(node.op),
+                       .pass = name_of(node.pass),
+                       .impl = step.kernel->impl(),
+                       .seconds = step.seconds});
+    }
+  }
+  return times;
+}
+
+}  // namespace resnet

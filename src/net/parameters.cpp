@@ -1,0 +1,100 @@
+#include "net/parameters.h"
+
+#include <cmath>
+
+#include "resnet/base/error.h"
+#include "resnet/base/random.h"
+
+namespace resnet {
+namespace {
+
+// Advances `end` by the aligned size of `bytes`; returns the offset before.
+int64_t take(int64_t& end, int64_t bytes) {
+  const int64_t offset = end;
+  end += (bytes + 63) / 64 * 64;
+  return offset;
+}
+
+}  // namespace
+
+void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& parameters,
+                              const std::vector<TensorDesc>& descs,
+                              const std::vector<std::pair<std::string, TensorDesc>>& statistics) {
+  int64_t weights_end = 0;
+  int64_t history_end = 0;
+  int64_t partial_end = 0;
+  slots_.clear();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    dtype_ = descs[i].dtype;
+    const int64_t bytes = backend.bytes(descs[i]);
+    Slot slot{.desc = descs[i], .weights_offset = take(weights_end, bytes)};
+    if (parameters[i].learnable) {
+      slot.history_offset = take(history_end, bytes);
+      slot.gradient_offset = take(partial_end, bytes);
+    }
+    slots_.push_back(slot);
+  }
+  gradient_count_ = partial_end / size_of(dtype_);
+  for (const auto& [name, desc] : statistics) {
+    statistics_[name] = {desc, take(partial_end, backend.bytes(desc))};
+  }
+  partial_count_ = partial_end / size_of(dtype_);
+  weights_ = backend.allocate(weights_end);
+  history_ = backend.allocate(history_end);
+  partial_ = backend.allocate(partial_end);
+  allocated_ = true;
+}
+
+Tensor ParameterStore::weights(int index) const {
+  const Slot& slot = slots_[static_cast<size_t>(index)];
+  return weights_.view(slot.desc, slot.weights_offset);
+}
+Tensor ParameterStore::history(int index) const {
+  const Slot& slot = slots_[static_cast<size_t>(index)];
+  return history_.view(slot.desc, slot.history_offset);
+}
+Tensor ParameterStore::gradient(int index) const {
+  const Slot& slot = slots_[static_cast<size_t>(index)];
+  return partial_.view(slot.desc, slot.gradient_offset);
+}
+Tensor ParameterStore::statistics(const std::string& name) const {
+  const auto& [desc, offset] = statistics_.at(name);
+  return partial_.view(desc, offset);
+}
+
+std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed, uint64_t index) {
+  Random random(seed, index, Use::filler);
+  std::vector<double> values(static_cast<size_t>(shape.count()));
+  // Caffe's fans: of a convolution (O,C,kh,kw) those of one output (input) element.
+  const double fan_in = shape.rank() > 0 ? static_cast<double>(shape.count_from(1)) : 1.0;
+  const double fan_out =
+      shape.rank() > 1 ? static_cast<double>(shape.count()) / static_cast<double>(shape[1]) : fan_in;
+  double fan = fan_in;
+  if (filler.variance_norm() == FillerParameter::FAN_OUT) fan = fan_out;
+  if (filler.variance_norm() == FillerParameter::AVERAGE) fan = (fan_in + fan_out) / 2;
+
+  const auto uniform = [&](double low, double high) {
+    for (double& v : values) v = low + (high - low) * random.uniform();
+  };
+  const auto gaussian = [&](double mean, double std) {
+    for (double& v : values) v = mean + std * random.normal();
+  };
+  if (filler.type() == "constant") {
+    values.assign(values.size(), filler.value());
+  } else if (filler.type() == "gaussian") {
+    gaussian(filler.mean(), filler.std());
+  } else if (filler.type() == "uniform") {
+    uniform(filler.min(), filler.max());
+  } else if (filler.type() == "xavier") {  // Glorot & Bengio 2010
+    const double scale = std::sqrt(3.0 / fan);
+    uniform(-scale, scale);
+  } else if (filler.type() == "msra") {  // He et al. 2015, "Delving deep into rectifiers"
+    gaussian(0, std::sqrt(2.0 / fan));
+  } else {
+    throw ConfigError("unknown filler type '" + filler.type() +
+                      "'; known are constant, gaussian, uniform, xavier, msra");
+  }
+  return values;
+}
+
+}  // namespace resnet

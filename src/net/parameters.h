@@ -1,0 +1,56 @@
+// The Net's own memory: weights, momenta and state, and the flat arena of what shards sum up (gradients,
+// then batch statistics).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "resnet/backend/backend.h"
+#include "resnet/graph/graph.h"
+
+namespace resnet {
+
+class ParameterStore {
+ public:
+  struct Slot {
+    TensorDesc desc;
+    int64_t weights_offset = 0;    // bytes, in weights()
+    int64_t history_offset = 0;    // learnable: in history()
+    int64_t gradient_offset = 0;   // learnable: in partial()
+  };
+
+  // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
+  void allocate(Backend& backend, const std::vector<Parameter>& parameters, const std::vector<TensorDesc>& descs,
+                const std::vector<std::pair<std::string, TensorDesc>>& statistics);
+  bool allocated() const { return allocated_; }
+
+  Tensor weights(int index) const;
+  Tensor history(int index) const;   // learnable only
+  Tensor gradient(int index) const;  // learnable only
+  Tensor statistics(const std::string& name) const;
+
+  // Everything that shards sum up, as one flat plain tensor, and its two parts.
+  Tensor partial() const { return partial_.view(flat(partial_count_)); }
+  Tensor gradients() const { return partial_.view(flat(gradient_count_)); }
+  Tensor all_statistics() const {
+    return partial_.view(flat(partial_count_ - gradient_count_), gradient_count_ * size_of(dtype_));
+  }
+  int64_t bytes() const { return weights_.bytes() + history_.bytes() + partial_.bytes(); }
+
+ private:
+  TensorDesc flat(int64_t count) const { return {.shape = {count}, .dtype = dtype_, .layout = Layout::nchw()}; }
+
+  bool allocated_ = false;
+  DType dtype_ = DType::f32;
+  std::vector<Slot> slots_;
+  std::map<std::string, std::pair<TensorDesc, int64_t>> statistics_;
+  int64_t partial_count_ = 0, gradient_count_ = 0;  // elements
+  Buffer weights_, history_, partial_;
+};
+
+// Values of a fresh weight by its filler, row-major, as Caffe's fillers define them: a pure function of
+// (filler, shape, seed, index). Throws ConfigError for an unknown filler type.
+std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed, uint64_t index);
+
+}  // namespace resnet
