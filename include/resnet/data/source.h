@@ -41,13 +41,12 @@ class DataSource {
 using SourcePtr = std::shared_ptr<const DataSource>;
 
 // Opens the source of a Data or DummyData layer.
-// Data: an LMDB folder as Caffe writes it, or (backend CIFAR10) a folder of CIFAR-10's binary files, of
-// which TRAIN means data_batch_*.bin and TEST test_batch.bin, or such files joined by commas;
-// record_begin and record_end select a part. DummyData: as many records as its batch, a pure function
-// of the record's index.
-// Relative paths are sought in the working directory, then in base_dir (the prototxt's folder).
-// Throws ConfigError on a layer that says something impossible, DataError on files that are missing,
-// empty or damaged.
+// Data: an LMDB folder as Caffe writes it, or (backend CIFAR10) a folder of CIFAR-10's binary
+// files, of which TRAIN means data_batch_*.bin and TEST test_batch.bin, or such files joined by
+// commas; record_begin and record_end select a part. DummyData: as many records as its batch, a
+// pure function of the record's index. Relative paths are sought in the working directory, then in
+// base_dir (the prototxt's folder). Throws ConfigError on a layer that says something impossible,
+// DataError on files that are missing, empty or damaged.
 SourcePtr open_source(const LayerParameter& layer, Phase phase, const std::string& base_dir);
 
 // Opens a path of either kind, recognised by what is there: an LMDB folder, a folder of CIFAR-10
@@ -57,8 +56,8 @@ SourcePtr open_source(const std::string& path, Phase phase);
 // Records [begin, end) of a source; end 0 is its end. ConfigError when empty or out of range.
 SourcePtr subset(SourcePtr source, int64_t begin, int64_t end);
 
-// `path` if it is absolute or exists in the working directory, else base_dir/path if that exists, else
-// `path`.
+// `path` if it is absolute or exists in the working directory, else base_dir/path if that exists,
+// else `path`.
 std::string resolve_path(const std::string& path, const std::string& base_dir);
 
 // "SOURCE: record KEY: FACT", the form of every error about one record.
