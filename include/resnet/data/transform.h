@@ -10,69 +10,54 @@
 
 namespace resnet {
 
-// Values subtracted from an image, row-major (C,H,W).
-struct MeanImage {
-  Shape shape;
-  std::vector<float> values;
-};
-
-// Reads and writes a mean file (BlobProto, as Caffe's compute_image_mean writes it: 1,C,H,W in the
-// legacy fields). Throws DataError.
-MeanImage read_mean(const std::string& path);
-void write_mean(const MeanImage& mean, const std::string& path);
-
-// The per-pixel mean over all records, which must have one size. Summed in double in key order of fixed
-// chunks: the same for any number of threads.
-MeanImage compute_mean(const DataSource& source);
-
-// Immutable; apply() may be called from any thread.
+// Immutable; all functions may be called from any thread.
 //
-// out = (pixel - mean) * scale over a window of crop_size pixels. TRAIN: the window lies anywhere in the
-// image with `pad` pixels of zeros around it (zeros of the net's input: padding comes after the mean, as
-// in section 4.2 of the paper), and is mirrored half of the time with `mirror`. TEST: the centre window
-// at ((H - crop) / 2, (W - crop) / 2), no padding, never mirrored. Without crop_size the window has
-// the image's own size. The mean image is subtracted at the source pixel.
+// out = (pixel - mean) * scale over a window of crop_size pixels. TRAIN: the window lies anywhere
+// in the image with `pad` pixels of zeros around it (zeros of the net's input: the padding comes
+// after the mean, as in section 4.2 of the paper), and is mirrored half of the time with `mirror`.
+// TEST: the window in the centre, at ((H - crop) / 2, (W - crop) / 2), no padding, never mirrored.
+// Without crop_size the window has the image's own size. A mean image is subtracted at the source
+// pixel.
 class Transformer {
  public:
-  // Relative paths as in open_source. Throws ConfigError (mean_file together with mean_value,
-  // force_color with force_gray) and DataError (mean file).
+  // A layer's transform_param; relative paths as in open_source(). Throws ConfigError (mean_file
+  // together with mean_value, force_color with force_gray) and DataError (unreadable mean file).
   Transformer(const TransformationParameter& param, Phase phase, const std::string& base_dir);
-  // What travels with the weights, for TEST.
+  // What travels with the weights, for TEST. Throws DataError on a mean without a proper shape.
+  // Scaling images to the right size is resize()'s job (image.h).
   explicit Transformer(const Preprocessing& preprocessing);
 
-  // (C,H,W) of apply's output for a decoded record of this shape. Throws ConfigError when the crop or
-  // the mean does not fit.
+  Phase phase() const { return phase_; }
+  Colour colour() const { return colour_; }  // what encoded images are decoded to
+
+  // Shape of the output for a decoded record of shape (C,H,W). Throws ConfigError when the crop or
+  // the mean does not fit. Shapes that are no images pass where nothing is to be cropped.
   Shape output_shape(const Shape& record) const;
 
-  // Decodes if needed and writes output_shape floats. In TRAIN the draws are Random(seed, position,
-  // Use::crop) for row and column, Use::flip for the mirror. `source` is named in errors (DataError).
-  void apply(Record record, uint64_t seed, int64_t position, const std::string& source,
-             float* out) const;
+  // Writes output_shape() floats for a decoded record. In TRAIN the draws are
+  // Random(seed, position, Use::crop) for row and column and Random(seed, position, Use::flip).
+  void apply(const Record& record, uint64_t seed, int64_t position, float* out) const;
 
-  // The record with its image decoded to the channels that the net wants.
-  void decode_record(Record& record, const std::string& source) const;
-
-  // Back from a net's input of this shape to displayable 8-bit pixels. Exact for mean values and for
-  // centre windows of a mean image; other windows of a mean image use its channel means.
+  // 8-bit pixels (C,H,W) that show a net's input of this shape. The inverse of apply(), rounded,
+  // with mean values and for centre windows of a mean image; where a window lay is not known here,
+  // so that a random one of a mean image gets the centre's mean back.
   std::vector<uint8_t> denormalise(const float* input, const Shape& shape) const;
 
-  // The crop, mean and scale as they are stored beside the weights.
-  Preprocessing preprocessing() const;
-  Phase phase() const { return phase_; }
-  void force(Colour colour) { colour_ = colour; }
+  // How records of this decoded shape become the net's input in TEST, to be stored with the
+  // weights.
+  Preprocessing preprocessing(const Shape& record) const;
 
  private:
-  float mean_at(int64_t channel, int64_t offset) const;
-  void check_mean(const Shape& record) const;
+  float mean_at(int64_t channel, int64_t pixel) const;
 
   Phase phase_ = TEST;
   Colour colour_ = Colour::as_stored;
-  int64_t crop_size_ = 0;  // 0: the image's own size
-  int64_t pad_ = 0;
-  bool mirror_ = false;
+  int64_t crop_size_ = 0;  // pixels; 0: the image's own size
+  int64_t pad_ = 0;        // pixels; 0 in TEST
+  bool mirror_ = false;    // false in TEST
   float scale_ = 1;
-  MeanImage mean_;                  // empty without mean_file
-  std::vector<float> mean_values_;  // none, one, or one per channel
+  Shape mean_shape_;         // of a mean image (C,H,W); rank 0 without one
+  std::vector<float> mean_;  // the mean image, or no value, one, or one per channel
 };
 
 }  // namespace resnet
