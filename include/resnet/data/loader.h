@@ -13,17 +13,18 @@ namespace resnet {
 
 struct LoaderOptions {
   Phase phase = TEST;
-  int64_t batch = 1;        // images
-  uint64_t seed = 0;        // of the order and of the augmentation
-  bool shuffle = false;     // TRAIN only; else the order of the keys
-  int loader_threads = 0;   // 0: batches are prepared inside next() by the compute team (parallel_for)
-  int64_t prefetch = 4;     // batches ready at most, with loader threads
-  int64_t label_limit = 0;  // number of classes; a label outside [0, limit) is an error. 0: unchecked
+  int64_t batch = 1;     // images
+  uint64_t seed = 0;     // of the order and of the augmentation
+  bool shuffle = false;  // TRAIN only; else the order of the keys
+  int loader_threads =
+      0;                 // 0: next() prepares batches itself, with the compute team (parallel_for)
+  int64_t prefetch = 4;  // batches ready at most, with loader threads
+  int64_t label_limit = 0;  // classes; a label outside [0, limit) is an error; 0: not checked
 };
 
-// TRAIN: an endless stream. Position p is record perm(seed, p / N)[p % N] of the N records, perm being the
-// identity without `shuffle`; every random draw is a function of (seed, p). Batches are always full.
-// TEST: positions 0 to N-1 are the records in key order; the last batch is short.
+// TRAIN: an endless stream. Position p is record perm(seed, p / N)[p % N] of the N records, perm
+// being the identity without `shuffle`; every random draw is a function of (seed, p). Batches are
+// always full. TEST: positions 0 to N-1 are the records in key order; the last batch is short.
 // Results do not depend on the number of threads of any kind. Not copyable; one caller at a time.
 class Loader {
  public:
@@ -33,27 +34,32 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  Shape record_shape() const;            // (C,H,W) after the transformation
-  Shape batch_shape() const;             // (batch,C,H,W)
-  int64_t size() const;                  // records of the source
+  Shape record_shape() const;  // (C,H,W) after the transformation
+  Shape batch_shape() const;   // (batch,C,H,W)
+  int64_t size() const;        // records of the source
   const DataSource& source() const;
   const Transformer& transformer() const;
   const LoaderOptions& options() const;
 
-  // Writes the next batch to `data` (batch,C,H,W) and `labels` (batch), either of which may be null,
-  // advances the position and returns the number of images: `batch` in TRAIN; in TEST fewer at the end of
-  // the set, then 0 until seek(0). Rows beyond the number are left alone. Throws DataError on a bad record
-  // or label; the error comes at the same position for any number of threads.
+  // Writes the next batch to `data` (batch,C,H,W) and `labels` (batch), either of which may be
+  // null, advances the position and returns the number of images: `batch` in TRAIN; in TEST fewer
+  // at the end of the set, then 0 until seek(0). Rows beyond the number are left alone. Throws
+  // DataError on a bad record or label; the error comes at the same position for any number of
+  // threads.
   int64_t next(float* data, float* labels);
 
-  // Images taken so far: the position of the next batch's first image. In TRAIN this one number is what
-  // a snapshot stores.
+  // Images taken so far: the position of the next batch's first image. In TRAIN this one number is
+  // what a snapshot stores.
   int64_t position() const;
   void seek(int64_t position);
 
   // The record at a position, and the keys of the images at [position, position + count).
   int64_t record_index(int64_t position) const;
   std::vector<std::string> record_keys(int64_t position, int64_t count) const;
+
+  // How an image becomes this net's input in TEST, with the source's class names; stored with the
+  // weights.
+  Preprocessing preprocessing() const;
 
   // Seconds that next() has taken in all: waiting for loader threads, or preparing batches itself.
   double wait_seconds() const;
@@ -63,8 +69,8 @@ class Loader {
   std::unique_ptr<State> state_;
 };
 
-// The loader of a Data or DummyData layer: source, transform_param, batch_size and shuffle come from the
-// layer, the rest from `options`.
+// The loader of a Data or DummyData layer: source, transform_param, batch_size and shuffle come
+// from the layer, the rest from `options`.
 std::unique_ptr<Loader> open_loader(const LayerParameter& layer, LoaderOptions options,
                                     const std::string& base_dir);
 
