@@ -119,8 +119,7 @@ std::vector<std::string_view> allowed_strings(std::string_view field) {
   if (field == "SolverParameter.type") return {"SGD", "Nesterov"};
   if (field == "SolverParameter.regularization_type") return {"L1", "L2"};
   if (field == "SolverParameter.lr_policy") {
-    return {"fixed",   "step",   "multistep", "exp",    "inv",
-            "poly",    "sigmoid", "cosine",   "plateau"};
+    return {"fixed", "step", "multistep", "exp", "inv", "poly", "sigmoid", "cosine", "plateau"};
   }
   if (field == "FillerParameter.type") {
     return {"constant", "gaussian", "uniform", "xavier", "msra"};

@@ -1,12 +1,12 @@
 #include "resnet/io/prototxt.h"
 
-#include <algorithm>
-#include <mutex>
-#include <set>
-
 #include <glog/logging.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
 
 #include "io/field_lists.h"
 #include "io/text_check.h"
@@ -48,8 +48,8 @@ void log_accepted(const std::string& path, const std::vector<text::AcceptedField
   const std::lock_guard<std::mutex> lock(mutex);
   for (const text::AcceptedField& f : fields) {
     if (!logged.insert(f.field).second) continue;
-    LOG(INFO) << path << ":" << f.line << ": " << f.field << " is accepted without effect: "
-              << text::accepted_reason(f.field);
+    LOG(INFO) << path << ":" << f.line << ": " << f.field
+              << " is accepted without effect: " << text::accepted_reason(f.field);
   }
 }
 
@@ -59,8 +59,9 @@ void refuse_foreign(std::string_view text, const std::string& path) {
                       " bytes are too many for a prototxt: is this a weight file?");
   }
   if (text.substr(0, 4096).find('\0') != std::string_view::npos) {
-    throw ConfigError(path + ": this is a binary file, not a prototxt: weights are given with "
-                             "--weights, snapshots with --snapshot");
+    throw ConfigError(path +
+                      ": this is a binary file, not a prototxt: weights are given with "
+                      "--weights, snapshots with --snapshot");
   }
 }
 

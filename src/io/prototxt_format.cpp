@@ -44,9 +44,8 @@ void print_value(const Message& message, const FieldDescriptor& field, int index
     return;
   }
   const Reflection& reflection = *message.GetReflection();
-  const Message& group = field.is_repeated()
-                             ? reflection.GetRepeatedMessage(message, &field, index)
-                             : reflection.GetMessage(message, &field);
+  const Message& group = field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, index)
+                                             : reflection.GetMessage(message, &field);
   const std::string line = field.name() == "layer" ? "" : one_line(group);
   const size_t width = static_cast<size_t>(2 * depth) + field.name().size() + 1 + line.size();
   if (!line.empty() && width <= kLineWidth) {

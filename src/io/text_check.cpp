@@ -96,7 +96,8 @@ class Checker {
       if (lexer_.error()) return bad_token();
       if (lexer_.at_end()) {
         if (close.empty()) return Flow::done;
-        return syntax(open, "this '" + open.text + "' is never closed: add the missing '" + close + "'");
+        return syntax(open,
+                      "this '" + open.text + "' is never closed: add the missing '" + close + "'");
       }
       if (t.type != Tokenizer::TYPE_IDENTIFIER) {
         if (!close.empty() && lexer_.try_consume(close)) return Flow::done;
@@ -168,11 +169,12 @@ class Checker {
              ": move it there, or add the '}' that is missing before it";
     }
     const std::vector<std::string> names = field_names(type);
-    return fact + suggestion(name, names, names.size() <= 12 ? "; valid are " + join(names)
-                                                             : "; remove it");
+    return fact + suggestion(name, names,
+                             names.size() <= 12 ? "; valid are " + join(names) : "; remove it");
   }
 
-  Flow known_field(const FieldDescriptor& field, std::map<const FieldDescriptor*, int>* first_line) {
+  Flow known_field(const FieldDescriptor& field,
+                   std::map<const FieldDescriptor*, int>* first_line) {
     const Token name = lexer_.current();
     const size_t problems = report_.problems.size();
     lexer_.next();
@@ -183,7 +185,8 @@ class Checker {
     } else if (!field.is_repeated()) {
       const auto [it, first] = first_line->try_emplace(&field, name.line + 1);
       if (!first) {
-        problem(name, "field '" + field.name() + "' stands here for the second time (first on line " +
+        problem(name, "field '" + field.name() +
+                          "' stands here for the second time (first on line " +
                           std::to_string(it->second) + "): keep one");
       }
     }
@@ -221,7 +224,8 @@ class Checker {
   Flow one_group(const FieldDescriptor& field, const Token& name) {
     const Token open = lexer_.current();
     if (!open.is("{") && !open.is("<")) {
-      const std::string fact = "'" + field.name() + "' is a group: write " + field.name() + " { ... }";
+      const std::string fact =
+          "'" + field.name() + "' is a group: write " + field.name() + " { ... }";
       if (open.type == Tokenizer::TYPE_SYMBOL || lexer_.at_end()) return syntax(name, fact);
       problem(name, fact);
       const Flow flow = skip_value(name);
@@ -325,9 +329,11 @@ class Checker {
       case FieldDescriptor::CPPTYPE_INT64:
         return check_integer(place, v, negative, std::numeric_limits<int64_t>::max(), true, found);
       case FieldDescriptor::CPPTYPE_UINT32:
-        return check_integer(place, v, negative, std::numeric_limits<uint32_t>::max(), false, found);
+        return check_integer(place, v, negative, std::numeric_limits<uint32_t>::max(), false,
+                             found);
       default:
-        return check_integer(place, v, negative, std::numeric_limits<uint64_t>::max(), false, found);
+        return check_integer(place, v, negative, std::numeric_limits<uint64_t>::max(), false,
+                             found);
     }
   }
 
@@ -411,7 +417,8 @@ class Checker {
     do {
       const Token t = lexer_.current();
       if (lexer_.error()) return bad_token();
-      if (lexer_.at_end()) return syntax(open.back(), "this '" + open.back().text + "' is never closed");
+      if (lexer_.at_end())
+        return syntax(open.back(), "this '" + open.back().text + "' is never closed");
       if (t.type == Tokenizer::TYPE_SYMBOL) {
         if (t.is("{") || t.is("<") || t.is("[")) {
           open.push_back(t);
@@ -435,6 +442,8 @@ class Checker {
 
 }  // namespace
 
-Report check_text(std::string_view text, const Descriptor& type) { return Checker(text, type).run(); }
+Report check_text(std::string_view text, const Descriptor& type) {
+  return Checker(text, type).run();
+}
 
 }  // namespace resnet::text

@@ -1,12 +1,12 @@
 // Checks prototxt against a message type and says where each mistake is. Internal to src/io.
 #pragma once
 
+#include <google/protobuf/descriptor.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <google/protobuf/descriptor.h>
 
 namespace resnet::text {
 

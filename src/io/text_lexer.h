@@ -1,13 +1,13 @@
 // protobuf's tokenizer with byte positions and the place of its first error. Internal to src/io.
 #pragma once
 
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 namespace resnet::text {
 

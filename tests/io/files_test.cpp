@@ -46,14 +46,16 @@ TEST(Files, ErrorsNameThePathAndTheReason) {
   const ScratchDirectory dir;
   EXPECT_EQ(error_of<DataError>([&] { read_file(dir / "no"); }),
             dir / "no: cannot open: No such file or directory: check the path");
-  EXPECT_NE(error_of<DataError>([&] { write_file_atomic(dir / "no/a", {"x"}); }).find("no/a: cannot"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of<DataError>([&] { write_file_atomic(dir / "no/a", {"x"}); }).find("no/a: cannot"),
+      std::string::npos);
   testing::write_text(dir / "file", "");
   EXPECT_NE(error_of<DataError>([&] { prepare_directory_of(dir / "file/a"); }).find("directory"),
             std::string::npos);
   std::filesystem::create_directory(dir / "d");
-  EXPECT_NE(error_of<DataError>([&] { write_file_atomic(dir / "d", {"x"}); }).find("Is a directory"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of<DataError>([&] { write_file_atomic(dir / "d", {"x"}); }).find("Is a directory"),
+      std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(dir / "d.tmp"));
 }
 
@@ -67,8 +69,8 @@ TEST(Files, PreparesADirectory) {
 TEST(Files, ADirectoryWithoutPermissionIsAnError) {
   const ScratchDirectory dir;
   namespace fs = std::filesystem;
-  fs::permissions(dir.path(), fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
-                                  fs::perms::others_exec);
+  fs::permissions(dir.path(), fs::perms::owner_read | fs::perms::owner_exec |
+                                  fs::perms::others_read | fs::perms::others_exec);
   const int status = in_child([&] {
     constexpr uid_t kNobody = 65534;
     if (::geteuid() == 0 && ::setuid(kNobody) != 0) ::_exit(1);  // root may write everywhere
@@ -141,7 +143,8 @@ TEST(Files, AKillAtAnyPointLeavesTheOldOrTheNewFile) {
 }
 
 TEST(Checksum, IsCrc64Xz) {
-  EXPECT_EQ(checksum_of("123456789"), 0x995DC9BBDF1939FAu);  // the algorithm's published check value
+  EXPECT_EQ(checksum_of("123456789"),
+            0x995DC9BBDF1939FAu);  // the algorithm's published check value
   EXPECT_EQ(checksum_of(""), 0u);
   Checksum parts;
   parts.update("12");

@@ -1,12 +1,12 @@
 // Scratch directories and reference files for the tests of src/io.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "resnet/base/error.h"
 
@@ -60,7 +60,7 @@ std::string error_of(Action&& action) {
 
 }  // namespace resnet::testing
 
-#define RESNET_NEEDS_FILE(path)                                                       \
-  if (!std::filesystem::exists(path)) {                                               \
+#define RESNET_NEEDS_FILE(path)                                                      \
+  if (!std::filesystem::exists(path)) {                                              \
     GTEST_SKIP() << "needs the reference data " << (path) << " (RESNET_SHARED_DIR)"; \
   }

@@ -1,9 +1,9 @@
 #include "resnet/io/prototxt.h"
 
-#include <random>
-
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
+
+#include <random>
 
 #include "io/io_test_util.h"
 #include "io/text_check.h"
@@ -55,7 +55,8 @@ TEST(Prototxt, AllProblemsOfAFileAreReportedTogether) {
       "    bias_term: yes weight_filler { type: \"mrsa\" std: \"x\" } }\n"
       "  top: \"t\"\n"
       "}\n"
-      "layer { name: \"p\" name: \"q\" pooling_param { pool: STOCHASTIC } lrn_param { alpha: 1 } }\n";
+      "layer { name: \"p\" name: \"q\" pooling_param { pool: STOCHASTIC } lrn_param { alpha: 1 } "
+      "}\n";
   const std::string expected =
       "a.prototxt:1:1: unknown field 'nam' in NetParameter; did you mean 'name'?\n"
       "a.prototxt:3:9: 'type' takes a string in quotes, found 'Convolution'\n"
@@ -71,7 +72,8 @@ TEST(Prototxt, AllProblemsOfAFileAreReportedTogether) {
       "a.prototxt:8:19: field 'name' stands here for the second time (first on line 8): keep one\n"
       "a.prototxt:8:51: value 'STOCHASTIC' of 'pool' is not supported: only MAX and AVE are "
       "supported\n"
-      "a.prototxt:8:64: field 'lrn_param' is not supported: Caffe's layer type 'LRN' is not supported";
+      "a.prototxt:8:64: field 'lrn_param' is not supported: Caffe's layer type 'LRN' is not "
+      "supported";
   EXPECT_EQ(net_error(text), expected);
 
   // The rest of the net is there, so that the graph can report its own errors beside these.
@@ -84,7 +86,8 @@ TEST(Prototxt, AllProblemsOfAFileAreReportedTogether) {
 }
 
 TEST(Prototxt, SeparatorsOfBadFieldsDisappearWithThem) {
-  const NetSource source = parse_net_source("name: \"n\", foo: 1; layer { bar: [1, {}], name: \"x\" }");
+  const NetSource source =
+      parse_net_source("name: \"n\", foo: 1; layer { bar: [1, {}], name: \"x\" }");
   EXPECT_EQ(source.problems.size(), 2u);
   EXPECT_EQ(source.net.layer(0).name(), "x");
 }
@@ -105,8 +108,7 @@ TEST(Prototxt, SyntaxErrorsPointAtTheCulprit) {
   EXPECT_EQ(net_error("layer { name: \"x\" } }"),
             "a.prototxt:1:21: this '}' closes nothing: remove it");
   EXPECT_EQ(net_error("layer { name: \"x\" >"), "a.prototxt:1:19: expected '}' but found '>'");
-  EXPECT_EQ(net_error("layer \"x\""),
-            "a.prototxt:1:1: 'layer' is a group: write layer { ... }");
+  EXPECT_EQ(net_error("layer \"x\""), "a.prototxt:1:1: 'layer' is a group: write layer { ... }");
   EXPECT_EQ(net_error("name { a: 1 }"),
             "a.prototxt:1:1: 'name' is one value, not a group: write name: value");
   EXPECT_EQ(net_error("layer { convolution_param { pad: 1 1 } }"),
@@ -115,8 +117,9 @@ TEST(Prototxt, SyntaxErrorsPointAtTheCulprit) {
             "a.prototxt:2:15: expected a value of 'name', found '='");
   EXPECT_EQ(net_error("[a.b]: 1"),
             "a.prototxt:1:1: extension fields are not supported: remove this one");
-  EXPECT_EQ(net_error("name: \"a\\q\""),
-            "a.prototxt:1:7: this is not valid prototxt: Invalid escape sequence in string literal.");
+  EXPECT_EQ(
+      net_error("name: \"a\\q\""),
+      "a.prototxt:1:7: this is not valid prototxt: Invalid escape sequence in string literal.");
 }
 
 TEST(Prototxt, AMisplacedFieldIsSentToItsGroup) {
@@ -128,13 +131,16 @@ TEST(Prototxt, AMisplacedFieldIsSentToItsGroup) {
 TEST(Prototxt, CaffeFieldsThatAreNotSupportedAreRefusedByName) {
   EXPECT_NE(net_error("layers { type: CONVOLUTION }").find("old layer format (V1)"),
             std::string::npos);
-  EXPECT_NE(net_error("layer { data_param { backend: LEVELDB } }").find("convert the database to LMDB"),
-            std::string::npos);
-  EXPECT_NE(net_error("layer { data_param { rand_skip: 5 } }").find("a.prototxt:1:22: field 'rand_skip'"),
-            std::string::npos);
+  EXPECT_NE(
+      net_error("layer { data_param { backend: LEVELDB } }").find("convert the database to LMDB"),
+      std::string::npos);
+  EXPECT_NE(
+      net_error("layer { data_param { rand_skip: 5 } }").find("a.prototxt:1:22: field 'rand_skip'"),
+      std::string::npos);
   EXPECT_NE(net_error("layer { blobs { data: 1 } }").find("weights belong to a .caffemodel"),
             std::string::npos);
-  EXPECT_NE(net_error("file_checksum: 5").find("'file_checksum' is not supported"), std::string::npos);
+  EXPECT_NE(net_error("file_checksum: 5").find("'file_checksum' is not supported"),
+            std::string::npos);
   EXPECT_NE(solver_error("momentum2: 0.9").find("s.prototxt:1:1: field 'momentum2'"),
             std::string::npos);
   EXPECT_NE(solver_error("snapshot_format: HDF5").find("only BINARYPROTO"), std::string::npos);
@@ -148,7 +154,8 @@ TEST(Prototxt, CaffeFieldsThatAreNotSupportedAreRefusedByName) {
 TEST(Prototxt, IntegersHaveTheRangeOfTheirField) {
   EXPECT_NE(solver_error("max_iter: 2147483648").find("up to 2147483647"), std::string::npos);
   EXPECT_EQ(parse_solver_prototxt("max_iter: -2147483648").max_iter(), INT32_MIN);
-  EXPECT_NE(net_error("input_dim: 99999999999999999999999").find("whole number"), std::string::npos);
+  EXPECT_NE(net_error("input_dim: 99999999999999999999999").find("whole number"),
+            std::string::npos);
   EXPECT_FLOAT_EQ(parse_solver_prototxt("base_lr: 1e-1f momentum: 1").base_lr(), 0.1f);
 }
 
@@ -173,14 +180,15 @@ TEST(Prototxt, OwnFieldsAreRead) {
 
 TEST(Prototxt, ForeignFilesAreRefused) {
   const ScratchDirectory dir;
-  EXPECT_NE(error_of<ConfigError>([&] { read_net_prototxt(dir / "none.prototxt"); })
-                .find("No such file"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of<ConfigError>([&] { read_net_prototxt(dir / "none.prototxt"); }).find("No such file"),
+      std::string::npos);
   EXPECT_NE(error_of<ConfigError>([&] { read_net_prototxt(dir.path()); }).find("directory"),
             std::string::npos);
   testing::write_text(dir / "w.caffemodel", std::string("\x0a\x03net\0\0", 7));
-  EXPECT_NE(error_of<ConfigError>([&] { read_net_prototxt(dir / "w.caffemodel"); })
-                .find("binary file, not a prototxt"),
+  EXPECT_NE(error_of<ConfigError>([&] {
+              read_net_prototxt(dir / "w.caffemodel");
+            }).find("binary file, not a prototxt"),
             std::string::npos);
   EXPECT_EQ(parse_net_prototxt("").layer_size(), 0);
 }
@@ -200,7 +208,8 @@ TEST(Prototxt, DeepNestingIsAnErrorAndNotACrash) {
 // Damaged real text must give a ConfigError or a message, and nothing else.
 TEST(Prototxt, DamagedTextNeverCrashes) {
   const std::string text =
-      "name: \"n\"\ninput: \"data\" input_dim: [1, 3, 8, 8]\nlayer { name: \"c\" type: \"Convolution\" "
+      "name: \"n\"\ninput: \"data\" input_dim: [1, 3, 8, 8]\nlayer { name: \"c\" type: "
+      "\"Convolution\" "
       "bottom: 'data' top: \"c\" param { lr_mult: 1e0 } convolution_param { num_output: 4 pad: 0x1 "
       "weight_filler < type: \"msra\" > } include { phase: TRAIN } }  # end\n";
   std::mt19937 random(7);
@@ -214,9 +223,15 @@ TEST(Prototxt, DamagedTextNeverCrashes) {
     for (unsigned k = 1 + random() % 3; k > 0; --k) {
       const size_t at = random() % t.size();
       switch (random() % 3) {
-        case 0: t[at] = alphabet[random() % alphabet.size()]; break;
-        case 1: t.erase(at, random() % 9); break;
-        default: t.insert(at, 1, alphabet[random() % alphabet.size()]); break;
+        case 0:
+          t[at] = alphabet[random() % alphabet.size()];
+          break;
+        case 1:
+          t.erase(at, random() % 9);
+          break;
+        default:
+          t.insert(at, 1, alphabet[random() % alphabet.size()]);
+          break;
       }
     }
     const text::Report report = text::check_text(t, *NetParameter::descriptor());
@@ -241,7 +256,8 @@ TEST(Prototxt, FormattedTextParsesBack) {
       "name: \"a \\\"quoted\\\" name\" state { phase: TRAIN stage: \"s\" } layer { name: \"c\" "
       "type: \"Convolution\" param { lr_mult: 1 decay_mult: 0 } convolution_param { num_output: 16 "
       "kernel_size: 3 bias_term: false weight_filler { type: \"msra\" } } } layer { name: \"p\" "
-      "pooling_param { pool: AVE global_pooling: true } include { phase: TEST } loss_weight: 1e-05 }");
+      "pooling_param { pool: AVE global_pooling: true } include { phase: TEST } loss_weight: 1e-05 "
+      "}");
   const std::string text = format_prototxt(net);
   EXPECT_EQ(text,
             "name: \"a \\\"quoted\\\" name\"\n"

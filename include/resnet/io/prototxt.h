@@ -23,9 +23,9 @@ struct NetSource {
   std::string where(int i) const;
 };
 
-// Reads a network. A syntax error (or a file that cannot be read) throws ConfigError with all that was
-// found up to it. All other findings are returned in `problems`, so that the graph's errors can be
-// reported together with them; the caller must not run a net that has problems.
+// Reads a network. A syntax error (or a file that cannot be read) throws ConfigError with all that
+// was found up to it. All other findings are returned in `problems`, so that the graph's errors can
+// be reported together with them; the caller must not run a net that has problems.
 NetSource read_net_source(const std::string& path);
 NetSource parse_net_source(std::string_view text, const std::string& name = "<text>");
 
@@ -37,12 +37,12 @@ NetParameter parse_net_prototxt(std::string_view text, const std::string& name =
 SolverParameter read_solver_prototxt(const std::string& path);
 SolverParameter parse_solver_prototxt(std::string_view text, const std::string& name = "<text>");
 
-// Text that parses back to an equal message: fields in the order in which resnet.proto declares them,
-// two spaces of indentation, small groups on one line. The same message gives the same text.
+// Text that parses back to an equal message: fields in the order in which resnet.proto declares
+// them, two spaces of indentation, small groups on one line. The same message gives the same text.
 std::string format_prototxt(const google::protobuf::Message& message);
 
-// Writes format_prototxt(message) to a file, preceded by `comment` as # lines (may be empty). Replaces
-// the file at once or not at all. Throws DataError.
+// Writes format_prototxt(message) to a file, preceded by `comment` as # lines (may be empty).
+// Replaces the file at once or not at all. Throws DataError.
 void write_prototxt(const std::string& path, const google::protobuf::Message& message,
                     const std::string& comment = "");
 
