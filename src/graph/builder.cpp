@@ -76,7 +76,7 @@ bool GraphBuilder::all_chosen(const google::protobuf::RepeatedPtrField<std::stri
 void GraphBuilder::add_legacy_inputs() {
   std::vector<Shape> stated;
   try {
-    if (!all_chosen(net_.input())) stated = legacy_shapes(net_);
+    if (net_.input_size() == 0 || !all_chosen(net_.input())) stated = legacy_shapes(net_);
   } catch (const ConfigError& e) {
     report(-1, e.what());
     for (const std::string& name : net_.input()) blobs_[name];  // poisoned

@@ -47,7 +47,8 @@ running sums move once per batch with f = `moving_average_fraction`:
 
 for m values per channel. In TEST the running sums divided by factor are used. `use_global_stats` says
 which of both, whatever the phase; with true in TRAIN the statistics are constants of the gradient.
-Blobs: mean (C), variance (C), factor (1): state, not learned, whatever `lr_mult` says (0 or nothing).
+Blobs: mean (C), variance (C), factor (1): state, not learned; the
+`lr_mult` of a `param` entry must be 0.
 
 Our own `group_size`: in TRAIN the statistics are those of groups of so many consecutive images, as if
 each group were on its own device; it divides the batch, and the running sums move by the mean over
