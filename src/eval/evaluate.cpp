@@ -126,7 +126,8 @@ std::string score_blob(const NetParameter& net, const GraphOptions& options) {
     if (reads_scores(net.layer(i))) return net.layer(i).bottom(0);
   }
   if (layers.empty() || net.layer(layers.back()).top_size() == 0) {
-    throw ConfigError("the net has no class scores; add a Softmax, SoftmaxWithLoss or Accuracy layer");
+    throw ConfigError(
+        "the net has no class scores; add a Softmax, SoftmaxWithLoss or Accuracy layer");
   }
   return net.layer(layers.back()).top(0);
 }

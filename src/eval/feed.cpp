@@ -200,16 +200,16 @@ std::vector<DataPosition> Feed::positions() const {
 
 void Feed::restore(const std::vector<DataPosition>& positions) {
   for (Layer& layer : layers_) {
-    const auto saved =
-        std::find_if(positions.begin(), positions.end(),
-                     [&](const DataPosition& p) { return p.layer() == layer.name; });
+    const auto saved = std::find_if(positions.begin(), positions.end(),
+                                    [&](const DataPosition& p) { return p.layer() == layer.name; });
     if (saved == positions.end()) {
       throw DataError("the snapshot has no position for the data layer '" + layer.name +
                       "'; resume with the net that it was made with");
     }
     if (static_cast<int64_t>(saved->records()) != layer.loader->size()) {
       throw DataError("layer '" + layer.name + "': " + layer.loader->source().name() + " has " +
-                      std::to_string(layer.loader->size()) + " records, but the snapshot was made with " +
+                      std::to_string(layer.loader->size()) +
+                      " records, but the snapshot was made with " +
                       std::to_string(saved->records()) + "; resume with the same data");
     }
     layer.loader->seek(static_cast<int64_t>(saved->position()));

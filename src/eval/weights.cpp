@@ -58,9 +58,9 @@ LoadReport load_weights(Net& net, const WeightSet& weights, bool allow_missing) 
 
   const bool complete = report.missing.empty() && report.mismatched.empty();
   if (!complete && (!allow_missing || fitting.empty())) {
-    throw DataError(weights.path + ": does not fit the net: " + report.str() +
-                    (fitting.empty() ? "; is it the file of another net?"
-                                     : "; --allow_missing accepts it"));
+    throw DataError(
+        weights.path + ": does not fit the net: " + report.str() +
+        (fitting.empty() ? "; is it the file of another net?" : "; --allow_missing accepts it"));
   }
   for (const auto& [index, blob] : fitting) net.write_parameter(index, blob->data);
   return report;

@@ -13,7 +13,8 @@
 
 namespace resnet {
 
-// Average of each metric over batches, weighed by Metric::weight. Batches must have the same metrics.
+// Average of each metric over batches, weighed by Metric::weight. Batches must have the same
+// metrics.
 class MetricAverage {
  public:
   void add(std::span<const Metric> metrics);
@@ -37,7 +38,8 @@ struct EvalResult {
   bool complete = true;  // false: stopped early
 };
 
-// Runs the net's TEST program over the feed from its first record and averages its losses and metrics.
+// Runs the net's TEST program over the feed from its first record and averages its losses and
+// metrics.
 EvalResult evaluate(Net& net, Feed& feed, const EvalOptions& options = {});
 
 // Error and loss of class scores, counted image by image.
@@ -54,8 +56,8 @@ class ScoreMetrics {
   int64_t images_ = 0;
 };
 
-// A way to get class scores of whole test images from a net. Other protocols (10 crops, dense) average
-// over several views of each image.
+// A way to get class scores of whole test images from a net. Other protocols (10 crops, dense)
+// average over several views of each image.
 struct ScoreResult {
   ScoreMetrics metrics;
   EvalResult net;  // the net's own losses and metrics, where it has any
@@ -65,8 +67,8 @@ struct ScoreResult {
 ScoreResult evaluate_single_view(Net& net, Feed& feed, const std::string& scores,
                                  const EvalOptions& options = {});
 
-// The blob with the class scores in the phase TEST: what SoftmaxWithLoss or Accuracy reads, or else the
-// top of the last layer. Throws ConfigError when there is none.
+// The blob with the class scores in the phase TEST: what SoftmaxWithLoss or Accuracy reads, or else
+// the top of the last layer. Throws ConfigError when there is none.
 std::string score_blob(const NetParameter& net, const GraphOptions& options);
 
 // Name of the first Accuracy output with this top_k in a phase, if the net has one.

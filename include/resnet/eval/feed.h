@@ -1,5 +1,5 @@
-// The data layers of one phase of a net and their loaders: they tell the shapes of the net's inputs and
-// fill them, batch after batch.
+// The data layers of one phase of a net and their loaders: they tell the shapes of the net's inputs
+// and fill them, batch after batch.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +23,15 @@ struct FeedOptions {
   std::vector<std::string> stages;
 };
 
-// One caller at a time. Several data layers advance together: their batches must be equal, and in TEST
-// the numbers of their records too.
+// One caller at a time. Several data layers advance together: their batches must be equal, and in
+// TEST the numbers of their records too.
 class Feed {
  public:
   // Opens every Data and DummyData layer that takes part in the phase; none is no error (empty()).
   // Throws ConfigError and DataError.
   Feed(const NetParameter& net, const FeedOptions& options);
-  // For nets whose inputs no layer reads from a source: fills the input `data` and, where the net has it,
-  // the input `label`.
+  // For nets whose inputs no layer reads from a source: fills the input `data` and, where the net
+  // has it, the input `label`.
   Feed(std::unique_ptr<Loader> loader, const std::string& data, const std::string& label);
 
   bool empty() const { return layers_.empty(); }
@@ -42,8 +42,8 @@ class Feed {
   int64_t next_count() const;  // images that the next fill() brings; TEST: 0 at the end of the set
   void seek(int64_t position);
 
-  // Finds out which inputs are labels of how many classes: fill() then throws DataError, naming source
-  // and key, on a label outside [0, classes) that the net does not ignore.
+  // Finds out which inputs are labels of how many classes: fill() then throws DataError, naming
+  // source and key, on a label outside [0, classes) that the net does not ignore.
   void check_labels(const Graph& graph);
 
   // Writes the next next_count() images to the inputs of a session planned for that batch, sets its
@@ -54,11 +54,12 @@ class Feed {
   // Keys of the records of the last batch, layer after layer.
   std::vector<std::string> last_keys() const;
 
-  // What a snapshot stores. restore() throws DataError, naming the layer, when the sources do not fit.
+  // What a snapshot stores. restore() throws DataError, naming the layer, when the sources do not
+  // fit.
   std::vector<DataPosition> positions() const;
   void restore(const std::vector<DataPosition>& positions);
 
-  double wait_seconds() const;  // spent in loaders
+  double wait_seconds() const;          // spent in loaders
   Preprocessing preprocessing() const;  // of the first data layer, for TEST
   const Loader& loader(int i) const { return *layers_.at(static_cast<size_t>(i)).loader; }
   int size() const { return static_cast<int>(layers_.size()); }

@@ -16,12 +16,12 @@ struct LoadReport {
   std::vector<std::string> missing;     // parameters without a blob in the file
   std::vector<std::string> mismatched;  // with both shapes: "fc/weight (file (10,64), net (5,64))"
   std::vector<std::string> unused;      // layers of the file that the net does not have
-  std::string str() const;  // one line
+  std::string str() const;              // one line
 };
 
 // Copies blobs to the parameters of equal layer and index, weights and BatchNorm statistics alike.
-// Missing and mismatched ones are a DataError unless allow_missing, and then keep their values. A file of
-// which nothing matches is always an error.
+// Missing and mismatched ones are a DataError unless allow_missing, and then keep their values. A
+// file of which nothing matches is always an error.
 LoadReport load_weights(Net& net, const WeightSet& weights, bool allow_missing = false);
 
 // The net with its parameters as blobs, in Caffe's order, ready for write_caffemodel.
