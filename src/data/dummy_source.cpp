@@ -28,7 +28,8 @@ class DummySource : public DataSource {
       fail("data has shape " + batch.str() + ", but images and at least one more axis are needed");
     }
     size_ = batch[0];
-    shape_ = Shape(std::vector<int64_t>(batch.dims().begin() + 1, batch.dims().end()));
+    const std::vector<int64_t> dims = batch.dims();
+    shape_ = Shape(std::vector<int64_t>(dims.begin() + 1, dims.end()));
     data_ = top_filler(param, 0, tops);
     if (tops == 2) {
       const Shape labels = top_shape(param, 1, tops);
