@@ -1,0 +1,110 @@
+#include "backends/onednn/channelwise.h"
+
+namespace resnet::onednn {
+namespace {
+
+constexpr int64_t kChunkFloats = 32768;  // 128 KiB
+constexpr int64_t kGrainFloats = 16384;  // work worth a thread
+
+template <class T>
+T* moved(T* pointer, int64_t offset) {
+  return pointer == nullptr ? nullptr : pointer + offset;
+}
+
+}  // namespace
+
+ChannelBlocks::ChannelBlocks(const Shape& shape, const Layout& layout, int64_t group_size)
+    : channels(shape[1]),
+      pixels(shape.count_from(2)),
+      group_images(group_size == 0 ? shape[0] : group_size),
+      groups(group_size == 0 ? 1 : shape[0] / group_size),
+      width(layout.kind == Layout::Kind::blocked ? layout.tag : 1) {
+  blocks = (channels + width - 1) / width;
+  chunk_pixels = kChunkFloats / width;
+  chunks = (unit_pixels() + chunk_pixels - 1) / chunk_pixels;
+}
+
+int64_t ChannelBlocks::grain() const {
+  const int64_t floats = std::min(chunk_pixels, unit_pixels()) * width;
+  return std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(floats, 1));
+}
+
+void ChannelBlocks::for_chunks_backwards(const std::function<void(int64_t, int64_t)>& f) const {
+  parallel_for(units() * chunks, grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = end; i-- > begin;) f(i / chunks, i % chunks);
+  });
+}
+
+void ChannelBlocks::reduce_and_apply(const std::function<void(int64_t, int64_t)>& reduce,
+                                     const std::function<void(int64_t)>& finish,
+                                     const std::function<void(int64_t, int64_t)>& apply) const {
+  const int64_t threads = num_threads();
+  if (units() % threads == 0 || units() >= 8 * threads) {
+    parallel_for(units(), (grain() + chunks - 1) / chunks, [&](int64_t begin, int64_t end) {
+      for (int64_t unit = begin; unit < end; ++unit) {
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) reduce(unit, chunk);
+        finish(unit);
+        for (int64_t chunk = chunks; chunk-- > 0;) apply(unit, chunk);
+      }
+    });
+    return;
+  }
+  parallel_for(units() * chunks, grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) reduce(i / chunks, i % chunks);
+  });
+  for (int64_t unit = 0; unit < units(); ++unit) finish(unit);
+  for_chunks_backwards(apply);
+}
+
+NormaliseRun at(NormaliseRun run, int64_t offset, const UnitNumbers& numbers, int64_t unit) {
+  run.src += offset;
+  run.addend = moved(run.addend, offset);
+  run.dst += offset;
+  run.mask_offset = offset;
+  run.mean = numbers(unit, kMean);
+  run.scale = numbers(unit, kScale);
+  run.shift = numbers(unit, kShift);
+  return run;
+}
+
+NormaliseBackwardRun at(NormaliseBackwardRun run, int64_t offset, const UnitNumbers& numbers,
+                        int64_t unit) {
+  run.diff_dst += offset;
+  run.src += offset;
+  run.mask_offset = offset;
+  run.diff_src += offset;
+  run.diff_addend = moved(run.diff_addend, offset);
+  run.mean = numbers(unit, kBackMean);
+  run.scale = numbers(unit, kBackScale);
+  run.slope = numbers(unit, kBackSlope);
+  run.shift = numbers(unit, kBackShift);
+  return run;
+}
+
+void write_mask(const float* dst, uint8_t* mask, int64_t n) {
+  parallel_flat(n, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += 8) {
+      unsigned bits = 0;
+      for (int64_t k = 0; k < std::min<int64_t>(8, end - i); ++k) {
+        bits |= static_cast<unsigned>(dst[i + k] > 0) << k;
+      }
+      mask[i / 8] = static_cast<uint8_t>(bits);
+    }
+  });
+}
+
+void put(const Tensor& t, int64_t i, double value, bool accumulate) {
+  if (t.desc.dtype == DType::f64) {
+    double& element = t.as<double>()[i];
+    element = accumulate ? element + value : value;
+  } else {
+    float& element = t.as<float>()[i];
+    element = accumulate ? element + static_cast<float>(value) : static_cast<float>(value);
+  }
+}
+
+double get(const Tensor& t, int64_t i) {
+  return t.desc.dtype == DType::f64 ? t.as<double>()[i] : t.as<float>()[i];
+}
+
+}  // namespace resnet::onednn

@@ -1,0 +1,88 @@
+// Ops that treat each channel by numbers of its own (BatchNorm, Scale): how a tensor is cut into
+// units and chunks, and the passes that run over them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "backends/onednn/implementation.h"
+
+namespace resnet::onednn {
+
+// A tensor (N,C,..) with channel blocks of `width` (1: row-major), cut into units = (group of
+// images, channel block), and units into chunks of pixels that fit into the second cache. A pixel is
+// `width` floats. Cuts depend on shapes only: results do not depend on the number of threads.
+struct ChannelBlocks {
+  int64_t channels, pixels, group_images, groups, blocks, chunk_pixels, chunks;
+  int width;
+
+  ChannelBlocks(const Shape& shape, const Layout& layout, int64_t group_size);
+
+  int64_t units() const { return groups * blocks; }
+  int64_t unit_pixels() const { return group_images * pixels; }  // per channel
+  int64_t padded_channels() const { return blocks * width; }
+
+  // Calls f(offset in floats, pixels) for each contiguous run of a chunk.
+  template <class Function>
+  void for_runs(int64_t unit, int64_t chunk, const Function& f) const {
+    const int64_t group = unit / blocks, block = unit % blocks;
+    const int64_t end = std::min((chunk + 1) * chunk_pixels, unit_pixels());
+    for (int64_t p = chunk * chunk_pixels; p < end;) {
+      const int64_t image = group * group_images + p / pixels, first = p % pixels;
+      const int64_t run = std::min(pixels - first, end - p);
+      f(((image * blocks + block) * pixels + first) * width, run);
+      p += run;
+    }
+  }
+
+  // Calls f(unit, chunk) for all in parallel, each thread's range backwards: what a previous pass
+  // left in the cache comes first.
+  void for_chunks_backwards(const std::function<void(int64_t, int64_t)>& f) const;
+
+  // reduce(unit, chunk) on all chunks, finish(unit) on all units, then apply(unit, chunk); a unit's
+  // passes follow each other on one thread where that keeps all threads busy.
+  void reduce_and_apply(const std::function<void(int64_t, int64_t)>& reduce,
+                        const std::function<void(int64_t)>& finish,
+                        const std::function<void(int64_t, int64_t)>& apply) const;
+
+ private:
+  int64_t grain() const;  // chunks that are worth a thread
+};
+
+// Numbers per unit and channel that NormaliseRun and NormaliseBackwardRun point to: `kinds` arrays of
+// `width` floats for each unit.
+class UnitNumbers {
+ public:
+  UnitNumbers(float* data, int kinds, int width) : data_(data), kinds_(kinds), width_(width) {}
+  float* operator()(int64_t unit, int kind) const {
+    return data_ + (unit * kinds_ + kind) * width_;
+  }
+  // Channels that only pad a block keep zeros, so that the kernels write zeros there.
+  void clear(int64_t unit) const { std::fill_n((*this)(unit, 0), kinds_ * width_, 0.0f); }
+
+ private:
+  float* data_;
+  int kinds_, width_;
+};
+
+// dst = (src - mean) * scale + shift: kinds of numbers in the order of NormaliseRun's fields.
+enum ForwardNumber { kMean, kScale, kShift, kForwardNumbers };
+// Those of NormaliseBackwardRun.
+enum BackwardNumber { kBackMean, kBackScale, kBackSlope, kBackShift, kBackwardNumbers };
+
+// `run` with its pointers moved to an offset (floats) and its numbers those of `unit`.
+NormaliseRun at(NormaliseRun run, int64_t offset, const UnitNumbers& numbers, int64_t unit);
+NormaliseBackwardRun at(NormaliseBackwardRun run, int64_t offset, const UnitNumbers& numbers,
+                        int64_t unit);
+
+// Writes the bits dst > 0 of n floats (row-major tensors, whose kernels do not).
+void write_mask(const float* dst, uint8_t* mask, int64_t n);
+
+// Scale with one number for each channel (axis 1).
+Implementation implement_channel_scale(const Scale& op, const OpDesc& desc);
+
+// Stores value in element i of an f32 or f64 tensor, or adds it.
+void put(const Tensor& t, int64_t i, double value, bool accumulate);
+double get(const Tensor& t, int64_t i);
+
+}  // namespace resnet::onednn
