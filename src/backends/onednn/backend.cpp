@@ -1,0 +1,121 @@
+#include "backends/onednn/backend.h"
+
+#include <algorithm>
+
+#include "backends/onednn/implementation.h"
+#include "backends/onednn/primitive.h"
+#include "resnet/base/error.h"
+
+namespace resnet {
+namespace onednn {
+namespace {
+
+// Number of forward inputs that an OpDesc with a variable number of operands speaks of.
+int forward_inputs(const OpDesc& desc) {
+  const auto n = static_cast<int>(desc.in.size());
+  return desc.pass == Pass::forward ? n : n - 1;  // Eltwise backward: diff_dst and the n inputs
+}
+
+// Why the operands are none that this backend computes with, or "".
+std::string refuse_operands(const OpDesc& desc) {
+  const auto operands = signature(desc.op, desc.pass, forward_inputs(desc));
+  if (!operands) return std::string("there is no pass ") + name_of(desc.pass);
+  if (operands->in.size() != desc.in.size() || operands->out.size() != desc.out.size()) {
+    return "expects " + std::to_string(operands->in.size()) + " inputs and " +
+           std::to_string(operands->out.size()) + " outputs";
+  }
+  for (const auto* tensors : {&desc.in, &desc.out}) {
+    for (const TensorDesc& t : *tensors) {
+      if (t.dtype == DType::bf16 || t.dtype == DType::f16) {
+        return std::string("type ") + name_of(t.dtype) + "; onednn computes in f32 only";
+      }
+    }
+  }
+  // Where f64 is no gradient check: clocks, learning rates and saved statistics.
+  const auto f64 = [](const TensorDesc& t) { return t.dtype == DType::f64; };
+  const std::vector<TensorDesc>& leading = desc.out.empty() ? desc.in : desc.out;
+  if (f64(leading[0]) || (!desc.in.empty() && f64(desc.in[0]))) {
+    return "type f64; onednn computes in f32 only, reference knows f64";
+  }
+  return "";
+}
+
+class OnednnBackend final : public Backend {
+ public:
+  OnednnBackend() { vector_kernels(); }  // rejects a bad RESNET_MAX_CPU_ISA now
+
+  std::string name() const override { return "onednn"; }
+  std::string description() const override {
+    return isa_description() + ", " + std::to_string(num_threads()) + " threads";
+  }
+
+  Support supports(const OpDesc& desc) const override {
+    Implementation found = implement_any(desc);
+    if (!found.refusal.empty()) return {false, found.refusal, {}};
+    return {true, "", std::move(found.in_place)};
+  }
+
+  OpDesc resolve(const OpDesc& desc) const override {
+    Implementation found = implement_any(desc);
+    if (!found.refusal.empty()) throw refusal(desc, found.refusal);
+    return std::move(found.desc);
+  }
+
+  std::shared_ptr<const Kernel> compile(const OpDesc& desc) override {
+    const Implementation found = implement_any(desc);
+    if (!found.refusal.empty()) throw refusal(desc, found.refusal);
+    if (found.desc != desc) throw refusal(desc, "needs layouts as in " + found.desc.str());
+    try {
+      return found.make();
+    } catch (const dnnl::error& e) {
+      throw DeviceError(error_text(desc.str(), e));
+    }
+  }
+
+  int64_t bytes(const TensorDesc& desc) const override { return layouts_.bytes(desc); }
+  Buffer allocate(int64_t bytes) override { return host_buffer(bytes); }
+  void copy(const Tensor& dst, const Tensor& src) override {
+    if (src.desc != dst.desc) {
+      throw InternalError("copy from " + src.desc.str() + " to " + dst.desc.str());
+    }
+    parallel_copy(dst.data, src.data, bytes(src.desc));
+  }
+
+ private:
+  static DeviceError refusal(const OpDesc& desc, const std::string& reason) {
+    return DeviceError("onednn cannot compute " + desc.str() + ": " + reason);
+  }
+
+  Implementation implement_any(const OpDesc& desc) const {
+    if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(desc, reason);
+    try {
+      Implementation found =
+          std::visit([&](const auto& op) { return implement(op, desc, layouts_); }, desc.op);
+      for (size_t i = 0; i < desc.out.size(); ++i) {
+        const auto& known = found.accumulable;
+        if (desc.accumulates(i) &&
+            std::find(known.begin(), known.end(), static_cast<int>(i)) == known.end()) {
+          return refuse(desc, "output " + std::to_string(i) + " cannot be accumulated");
+        }
+      }
+      // What an accumulating output holds is read late: it must not be an input.
+      std::erase_if(found.in_place, [&](const auto& pair) {
+        return desc.accumulates(static_cast<size_t>(pair.first));
+      });
+      return found;
+    } catch (const dnnl::error& e) {
+      return refuse(desc, std::string(e.what()) + " (oneDNN)");
+    }
+  }
+
+  mutable Layouts layouts_;  // grows as layouts are met
+};
+
+}  // namespace
+}  // namespace onednn
+
+std::unique_ptr<Backend> make_onednn_backend() {
+  return std::make_unique<onednn::OnednnBackend>();
+}
+
+}  // namespace resnet

@@ -1,0 +1,137 @@
+#include "backends/onednn/implementation.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace resnet::onednn {
+namespace {
+
+constexpr int64_t kFlatTile = 1024;  // floats
+// Below this many floats a second thread costs more than it saves.
+constexpr int64_t kFlatGrain = 16 * kFlatTile;
+
+class OwnKernel final : public Kernel {
+ public:
+  OwnKernel(std::string impl, int64_t scratch_bytes, Run run)
+      : impl_(std::move(impl)), scratch_bytes_(scratch_bytes), run_(std::move(run)) {}
+  std::string impl() const override { return impl_; }
+  int64_t scratch_bytes() const override { return scratch_bytes_; }
+  void run(const KernelArgs& args) const override { run_(args); }
+
+ private:
+  std::string impl_;
+  int64_t scratch_bytes_;
+  Run run_;
+};
+
+bool is_own(const TensorDesc& desc) {
+  switch (desc.layout.kind) {
+    case Layout::Kind::nchw:
+      return true;
+    case Layout::Kind::blocked:
+      return desc.shape.rank() >= 2 && block_kernels(desc.layout.tag) != nullptr;
+    default:
+      return false;
+  }
+}
+
+// Layouts that are told apart by nothing: (N, C, 1, 1) with full blocks.
+bool is_ambiguous(const TensorDesc& desc) {
+  return desc.layout.kind != Layout::Kind::any && desc.layout.kind != Layout::Kind::opaque &&
+         same_storage(desc, Layout::nchw()) &&
+         same_storage(desc, Layout::blocked(preferred_block()));
+}
+
+Layout default_layout(const Shape& shape) {
+  const int block = preferred_block();
+  const bool blocked =
+      shape.rank() >= 3 && shape[1] % block == 0 && block_kernels(block) != nullptr;
+  return blocked ? Layout::blocked(block) : Layout::nchw();
+}
+
+bool blocks_are_full(const Shape& shape, const Layout& layout) {
+  return layout.kind != Layout::Kind::blocked || shape[1] % layout.tag == 0;
+}
+
+void assign(Implementation& implementation, const std::vector<Slot>& activations,
+            const Layout& layout) {
+  OpDesc& desc = implementation.desc;
+  for (const Slot slot : activations) {
+    TensorDesc& t = tensor(desc, slot);
+    if (slot.is_output && t.layout.kind != Layout::Kind::any) {
+      if (!same_storage(t, layout)) {
+        implementation.refusal = "output " + std::to_string(slot.index) + " has layout " +
+                                 t.layout.str() + ", the kernel writes " + layout.str();
+      }
+    } else if (!same_storage(t, layout)) {
+      t.layout = layout;
+    }
+  }
+  for (auto* tensors : {&desc.in, &desc.out}) {
+    for (TensorDesc& t : *tensors) {
+      if (t.layout.kind == Layout::Kind::any) t.layout = Layout::nchw();
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Kernel> own_kernel(std::string impl, int64_t scratch_bytes, Run run) {
+  return std::make_shared<OwnKernel>(std::move(impl), scratch_bytes, std::move(run));
+}
+
+TensorDesc& tensor(OpDesc& desc, Slot slot) {
+  return (slot.is_output ? desc.out : desc.in)[static_cast<size_t>(slot.index)];
+}
+const TensorDesc& tensor(const OpDesc& desc, Slot slot) {
+  return (slot.is_output ? desc.out : desc.in)[static_cast<size_t>(slot.index)];
+}
+
+bool same_storage(const TensorDesc& desc, const Layout& other) {
+  if (desc.layout == other) return true;
+  const auto is_dense = [&](const Layout& layout) {
+    return layout.kind != Layout::Kind::any && layout.kind != Layout::Kind::opaque &&
+           desc.shape.rank() >= 2 && blocks_are_full(desc.shape, layout);
+  };
+  return is_dense(desc.layout) && is_dense(other) && desc.shape.count_from(2) == 1;
+}
+
+Layout share_layout(Implementation& implementation, const std::vector<Slot>& activations) {
+  const OpDesc& desc = implementation.desc;
+  Layout layout = default_layout(tensor(desc, activations.front()).shape);
+  for (const Slot slot : activations) {
+    const TensorDesc& t = tensor(desc, slot);
+    if (!is_own(t) || is_ambiguous(t)) continue;
+    layout = t.layout;
+    break;
+  }
+  assign(implementation, activations, layout);
+  return layout;
+}
+
+void share_plain_layout(Implementation& implementation, const std::vector<Slot>& activations) {
+  assign(implementation, activations, Layout::nchw());
+}
+
+std::string own_impl(const Layout& layout) {
+  return std::string(layout.is_plain() ? "plain:" : "blocked:") + vector_kernels().isa;
+}
+
+void parallel_flat(int64_t n, const std::function<void(int64_t, int64_t)>& f) {
+  const int64_t tiles = (n + kFlatTile - 1) / kFlatTile;
+  parallel_for(tiles, kFlatGrain / kFlatTile, [&](int64_t begin, int64_t end) {
+    f(begin * kFlatTile, std::min(end * kFlatTile, n));
+  });
+}
+
+void parallel_copy(std::byte* dst, const std::byte* src, int64_t bytes) {
+  if (dst == src) return;
+  constexpr int64_t kFloat = sizeof(float);
+  parallel_flat((bytes + kFloat - 1) / kFloat, [=](int64_t begin, int64_t end) {
+    const int64_t last = std::min(end * kFloat, bytes);
+    std::memcpy(dst + begin * kFloat, src + begin * kFloat,
+                static_cast<size_t>(last - begin * kFloat));
+  });
+}
+
+}  // namespace resnet::onednn
