@@ -1,0 +1,206 @@
+// `resnet train`: trains the net of a solver.
+#include <glog/logging.h>
+
+#include <iostream>
+#include <optional>
+
+#include "cli.h"
+#include "flags.h"
+#include "plot_curve.h"
+#include "report.h"
+#include "resnet/base/json.h"
+#include "resnet/eval/weights.h"
+#include "resnet/io/files.h"
+#include "resnet/solver/solver.h"
+#include "resnet/solver/solver_files.h"
+#include "setup.h"
+
+DEFINE_string(snapshot, "",
+              "FILE|auto: resume from a .solverstate; auto: the newest one under the solver's prefix "
+              "that is whole, or the start if there is none");
+DEFINE_int32(max_iter, 0, "N: iterations; replaces the solver's");
+DEFINE_int64(seed, -1, "N: of weights, order and augmentation; replaces the solver's random_seed");
+DEFINE_int32(shards, 1,
+             "K: compute each batch as K equal parts, whose sums are added in a fixed order");
+DEFINE_string(curve, "", "FILE.png: at the end, draw loss and error over the iterations");
+DEFINE_bool(dry_run, false,
+            "plan, run one batch, one test batch and one snapshot, which is removed; then stop");
+
+namespace resnet::cli {
+namespace {
+
+void apply_flags(SolverParameter* param) {
+  if (given("max_iter")) param->set_max_iter(FLAGS_max_iter);
+  if (given("seed")) param->set_random_seed(FLAGS_seed);
+  if (given("seed") && FLAGS_seed < 0) throw ConfigError("--seed takes a number from 0");
+  if (FLAGS_shards < 1) throw ConfigError("--shards takes a number from 1");
+  if (!FLAGS_weights.empty() && !FLAGS_snapshot.empty()) {
+    throw ConfigError("--weights starts a new run and --snapshot goes on with one; give one of them");
+  }
+}
+
+// What --snapshot names.
+std::optional<LoadedState> find_snapshot(const std::string& prefix) {
+  if (FLAGS_snapshot.empty()) return std::nullopt;
+  if (FLAGS_snapshot != "auto") return read_solverstate(FLAGS_snapshot);
+  std::vector<std::string> notes;
+  std::optional<LoadedState> found = find_latest(prefix, &notes);
+  for (const std::string& note : notes) LOG(WARNING) << note;
+  if (!found) LOG(INFO) << "no snapshot " << prefix << "_iter_*: starting from the beginning";
+  return found;
+}
+
+Feed open_feed(const SolverFiles& files, Phase phase, uint64_t seed) {
+  FeedOptions options;
+  options.phase = phase;
+  options.seed = seed;
+  options.loader_threads = FLAGS_loader_threads;
+  options.batch = phase == TRAIN ? FLAGS_batch : 0;
+  options.base_dir = files.base_dir;
+  return Feed(files.net, options);
+}
+
+Net plan(const SolverFiles& files, std::shared_ptr<Backend> backend, const Feed& train,
+         const Feed& test) {
+  NetOptions options;
+  options.plan.shards = FLAGS_shards;
+  options.locate = [files](int layer) { return files.locate(layer); };
+  return Net(files.net, std::move(backend), options, train.shapes(), test.shapes());
+}
+
+// Runs `body`; what is wrong with the net's text is reported together with what `body` finds.
+template <class Body>
+auto with_problems(const std::vector<std::string>& problems, Body body) {
+  std::string all;
+  for (const std::string& problem : problems) all += problem + "\n";
+  try {
+    if (problems.empty()) return body();
+    body();
+  } catch (const ConfigError& e) {
+    throw ConfigError(all + e.what());
+  } catch (const DataError&) {
+    if (problems.empty()) throw;
+  }
+  all.pop_back();
+  throw ConfigError(all);
+}
+
+void fill_weights(Net& net, const SolverParameter& param, uint64_t seed) {
+  net.initialize(seed);
+  std::vector<std::string> paths = split_list(FLAGS_weights);
+  if (paths.empty()) paths.assign(param.weights().begin(), param.weights().end());
+  for (const std::string& path : paths) {
+    const WeightSet weights = read_caffemodel(path);
+    for (const std::string& note : weights.notes) LOG(INFO) << note;
+    LOG(INFO) << path << ": " << load_weights(net, weights, FLAGS_allow_missing).str();
+  }
+}
+
+// Remembers what --json prints.
+class Summary : public Observer {
+ public:
+  void on_step(const StepReport& step) override {
+    if (++steps_ == 1) return;  // the first one plans and touches memory
+    seconds_ += step.seconds;
+    data_seconds_ += step.data_seconds;
+    images_ += step.images;
+  }
+  void on_test(const TestReport& test) override { test_ = test; }
+  void on_snapshot(const SnapshotReport& snapshot) override { snapshot_ = snapshot.paths.model; }
+  void on_stop(const StopReport& stop) override { stop_ = stop; }
+
+  void print(Net& net, uint64_t seed) const {
+    Json out;
+    out.set("iteration", stop_.iteration).set("seed", seed).set("snapshot", snapshot_);
+    if (stop_.loss) out.set("loss", *stop_.loss);
+    if (test_.error) out.set("test_error_top1", 100 * *test_.error).set("images", test_.images);
+    if (seconds_ > 0) {
+      out.set("images_per_s", static_cast<double>(images_) / seconds_);
+      out.set("ms_per_step", 1000 * seconds_ / static_cast<double>(steps_ - 1));
+      out.set("data_wait_share", data_seconds_ / seconds_);
+    }
+    out.set("peak_bytes", peak_bytes()).set("planned_bytes", planned_bytes(net, net.session(TRAIN)));
+    out.set("parameters", parameter_count(net)).set("device", net.backend().description());
+    std::cout << out.str() << '\n';
+  }
+
+ private:
+  int64_t steps_ = 0, images_ = 0;
+  double seconds_ = 0, data_seconds_ = 0;
+  TestReport test_;
+  StopReport stop_;
+  std::string snapshot_;
+};
+
+ExitCode run(const Operands&) {
+  // Parse.
+  SolverFiles files = read_solver(FLAGS_solver);
+  apply_flags(&files.param);
+  check_solver(files.param);
+  const std::string prefix = snapshot_prefix(files.param, FLAGS_solver);
+  prepare_directory_of(prefix);
+  if (!FLAGS_curve.empty()) prepare_directory_of(FLAGS_curve);
+  const std::optional<LoadedState> resumed = find_snapshot(prefix);
+  const uint64_t seed = choose_seed(files.param, resumed ? &*resumed : nullptr);
+
+  // Open data, plan.
+  const std::shared_ptr<Backend> backend = open_backend();
+  std::optional<Feed> train, test;
+  Net net = with_problems(files.problems, [&] {
+    train.emplace(open_feed(files, TRAIN, seed));
+    test.emplace(open_feed(files, TEST, seed));
+    return plan(files, backend, *train, *test);
+  });
+
+  // Restore.
+  SignalGuard signals;
+  Summary summary;
+  const std::unique_ptr<Observer> console = console_observer();
+  const std::unique_ptr<Observer> log =
+      FLAGS_dry_run ? std::make_unique<Observer>() : json_observer(prefix + ".log.jsonl");
+  SolverSetup setup{files.param, prefix, seed, {console.get(), log.get(), &summary}, {}};
+  setup.poll = [&] { return signals.take(); };
+  Solver solver(std::move(setup), net, *train, &*test);
+  fill_weights(net, files.param, seed);
+  if (resumed) {
+    for (const std::string& note : solver.restore(*resumed)) LOG(WARNING) << note;
+  }
+
+  // Run, report.
+  if (FLAGS_dry_run) {
+    solver.dry_run();
+    LOG(INFO) << "Dry run: the solver, the nets, the data and the snapshots are fine";
+    return ExitCode::ok;
+  }
+  const Solver::Outcome outcome = solver.run();
+  if (!FLAGS_curve.empty()) draw_curve(prefix + ".log.jsonl", FLAGS_curve);
+  if (FLAGS_json) summary.print(net, seed);
+  return outcome == Solver::Outcome::finished ? ExitCode::ok : ExitCode::interrupted;
+}
+
+}  // namespace
+
+extern const Command kTrain = {
+    .name = "train",
+    .summary = "Train the net of a solver",
+    .operands = "",
+    .computes = true,
+    .flags = {required("solver"),
+              {"weights", "FILE[,FILE..]: initial weights (caffemodel)"},
+              {"snapshot"},
+              {"max_iter"},
+              {"seed"},
+              {"shards"},
+              {"batch", "N: images in a training batch; 0: as the net says"},
+              {"loader_threads"},
+              {"allow_missing"},
+              {"curve"},
+              {"dry_run"},
+              {"json"}},
+    .examples = "resnet train --solver=solver.prototxt\n"
+                "resnet train --solver=solver.prototxt --snapshot=auto\n"
+                "resnet train --solver=solver.prototxt --weights=net.caffemodel --max_iter=1000",
+    .run = run,
+};
+
+}  // namespace resnet::cli
