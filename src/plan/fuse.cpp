@@ -82,12 +82,13 @@ bool is_plain_relu(const Node& node) {
 
 ValueId other_input(const Node& sum, ValueId one) { return sum.in[0] == one ? sum.in[1] : sum.in[0]; }
 
-// True if the sum's other term is written before node `i` could be, so that `i` may take its place: always,
-// as the fused node stands where the sum stood. With two candidate terms the later one absorbs.
-bool is_last_term(const Rewriter& rewriter, const Node& sum, int i) {
-  const auto& writer = rewriter.uses().writer;
-  return std::all_of(sum.in.begin(), sum.in.end(),
-                     [&](ValueId v) { return writer[static_cast<size_t>(v)] <= i; });
+// With two terms that could absorb the sum the later one does: whether no T writes the other term after
+// node `i`. (The fused node stands where the sum stood, so any term that comes first is fine.)
+template <class T>
+bool is_last_term(Rewriter& rewriter, int sum, int i) {
+  const ValueId other = other_input(rewriter.node(sum), rewriter.node(i).out[0]);
+  const int writer = rewriter.uses().writer[static_cast<size_t>(other)];
+  return writer < i || !std::holds_alternative<T>(rewriter.node(writer).op);
 }
 
 // Adds a mask output to a BatchNorm node that ends in ReLU.
@@ -130,7 +131,7 @@ void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend&
     if (!rewriter.alive(i) || !std::holds_alternative<BatchNorm>(rewriter.node(i).op)) continue;
     int at = i;  // where the fused node stands
     const int sum = rewriter.following<Eltwise>(at);
-    if (sum != kNoNode && is_plain_sum(rewriter.node(sum)) && is_last_term(rewriter, rewriter.node(sum), at)) {
+    if (sum != kNoNode && is_plain_sum(rewriter.node(sum)) && is_last_term<BatchNorm>(rewriter, sum, at)) {
       Node fused = rewriter.node(at);
       std::get<BatchNorm>(fused.op).add = true;
       fused.in.push_back(other_input(rewriter.node(sum), fused.out[0]));
@@ -207,7 +208,7 @@ void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend
       int at = i;
       const int sum = rewriter.following<Eltwise>(at);
       if (sum != kNoNode && is_plain_sum(rewriter.node(sum)) &&
-          is_last_term(rewriter, rewriter.node(sum), at)) {
+          is_last_term<Convolution>(rewriter, sum, at)) {
         Node fused = rewriter.node(at);
         std::get<Convolution>(fused.op).sum = true;
         std::get<Convolution>(fused.op).relu = std::get<Eltwise>(rewriter.node(sum).op).relu;
