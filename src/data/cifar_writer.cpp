@@ -39,7 +39,7 @@ class CifarWriter : public RecordWriter {
   }
 
   [[noreturn]] void fail() const {
-    throw DataError(path_ + ": cannot write: " + std::strerror(errno));
+    throw DataError(path_ + ": cannot write (is the disk full?): " + std::strerror(errno));
   }
 
   fs::path folder_;

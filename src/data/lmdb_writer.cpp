@@ -100,7 +100,8 @@ class LmdbWriter : public RecordWriter {
   }
 
   void check(int status) const {
-    if (status != MDB_SUCCESS) throw DataError(path_ + ": cannot write: " + mdb_strerror(status));
+    if (status != MDB_SUCCESS)
+      throw DataError(path_ + ": cannot write (is the disk full?): " + mdb_strerror(status));
   }
 
   std::string path_;

@@ -58,8 +58,8 @@ struct WrittenSet {
 };
 
 // Writes a training and a test set of 32x32 colour images into the new folder `output`. lmdb:
-// train.lmdb and test.lmdb in it; cifar: the binary files with batches.meta.txt. Records are read by
-// the compute team. `progress(done, total)` is called now and then.
+// train.lmdb and test.lmdb in it; cifar: the binary files with batches.meta.txt. Records are read
+// by the compute team. `progress(done, total)` is called now and then.
 WrittenSet write_set(const DataSource& train, const DataSource& test, const std::string& output,
                      SetFormat format,
                      const std::function<void(int64_t, int64_t)>& progress = nullptr);
