@@ -4,11 +4,12 @@
 
 namespace resnet::cli {
 
-extern const Command kInfo;
+extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kSummary, kPlan, kBnStats, kTime,
+    kInfo;
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> all = {
-      &kInfo,
+      &kTrain, &kTest, &kPredict, &kExtract, &kDefine, &kSummary, &kPlan, &kBnStats, &kTime, &kInfo,
   };
   return all;
 }

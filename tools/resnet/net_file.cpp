@@ -1,0 +1,164 @@
+#include "net_file.h"
+
+#include <glog/logging.h>
+
+#include <charconv>
+#include <utility>
+
+#include "cli.h"
+#include "flags.h"
+#include "resnet/base/error.h"
+#include "resnet/io/files.h"
+#include "resnet/io/prototxt.h"
+#include "resnet/solver/solver_files.h"
+
+namespace resnet::cli {
+namespace {
+
+struct Text {
+  NetFile file;
+  std::vector<std::string> problems;
+};
+
+Text read_model(const std::string& path) {
+  NetSource source = read_net_source(path);
+  Text text;
+  text.problems = std::move(source.problems);
+  text.file.net = std::move(source.net);
+  text.file.base_dir = directory_of(path);
+  text.file.options.locate = [source = std::move(source)](int layer) {
+    return source.where(layer);
+  };
+  return text;
+}
+
+Text read_net_of_solver(const std::string& path) {
+  SolverFiles solver = read_solver(path);
+  Text text;
+  text.problems = std::move(solver.problems);
+  text.file.net = std::move(solver.net);
+  text.file.base_dir = solver.base_dir;
+  text.file.options.locate = [solver = std::move(solver)](int layer) {
+    return solver.locate(layer);
+  };
+  return text;
+}
+
+// Throws the problems of the text together with those of the net that the rest of it describes.
+[[noreturn]] void throw_problems(const Text& text, Phase phase) {
+  std::string all;
+  for (const std::string& problem : text.problems) all += (all.empty() ? "" : "\n") + problem;
+  try {
+    GraphOptions options = text.file.graph_options(phase);
+    options.input_shapes = data_shapes(text.file, phase);
+    build_graph(text.file.net, options);
+  } catch (const ConfigError& e) {
+    all += std::string("\n") + e.what();
+  } catch (const DataError&) {
+    // Without its data, the net cannot be checked further.
+  }
+  throw ConfigError(all);
+}
+
+Shape parse_image_shape(const std::string& text) {
+  std::vector<int64_t> dims;
+  for (const std::string& item : split_list(text)) {
+    int64_t dim = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), dim);
+    if (error != std::errc() || end != item.data() + item.size() || dim < 1) dims.clear();
+    if (dim > 0) dims.push_back(dim);
+  }
+  if (dims.size() != 3) throw ConfigError("--input_shape takes C,H,W, not '" + text + "'");
+  return Shape(dims);
+}
+
+}  // namespace
+
+GraphOptions NetFile::graph_options(Phase phase) const {
+  GraphOptions graph;
+  graph.phase = phase;
+  graph.level = options.level;
+  graph.stages = options.stages;
+  graph.locate = options.locate;
+  return graph;
+}
+
+FeedOptions NetFile::feed_options(Phase phase) const {
+  FeedOptions feed;
+  feed.phase = phase;
+  feed.loader_threads = FLAGS_loader_threads;
+  feed.batch = FLAGS_batch;
+  feed.base_dir = base_dir;
+  feed.level = options.level;
+  feed.stages = options.stages;
+  return feed;
+}
+
+Phase parse_phase() {
+  Phase phase = TEST;
+  if (!Phase_Parse(FLAGS_phase, &phase)) {
+    throw ConfigError("--phase takes TRAIN or TEST, not '" + FLAGS_phase + "'");
+  }
+  return phase;
+}
+
+NetFile read_net_file(Phase phase) {
+  if (FLAGS_model.empty() == FLAGS_solver.empty()) {
+    throw ConfigError("give the net by either --model=FILE or --solver=FILE");
+  }
+  Text text = FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver);
+  text.file.options.level = FLAGS_level;
+  text.file.options.stages = split_list(FLAGS_stage);
+  if (FLAGS_batch < 0) throw ConfigError("--batch takes a number from 1");
+  if (!text.problems.empty()) throw_problems(text, phase);
+  return std::move(text.file);
+}
+
+const LayerParameter* data_layer(const NetFile& file, Phase phase) {
+  for (const int i : layers_in_phase(file.net, file.graph_options(phase))) {
+    if (file.net.layer(i).type() == "Data") return &file.net.layer(i);
+  }
+  return nullptr;
+}
+
+Shapes shapes_for_images(const NetFile& file, Phase phase, const Shape& image) {
+  Shapes shapes;
+  for (const int i : layers_in_phase(file.net, file.graph_options(phase))) {
+    const LayerParameter& layer = file.net.layer(i);
+    if (layer.type() != "Data") continue;
+    const int64_t batch = FLAGS_batch > 0 ? FLAGS_batch : layer.data_param().batch_size();
+    if (layer.top_size() > 0) shapes[layer.top(0)] = {batch, image[0], image[1], image[2]};
+    if (layer.top_size() > 1) shapes[layer.top(1)] = {batch};
+  }
+  return shapes;
+}
+
+Shapes data_shapes(const NetFile& file, Phase phase) {
+  if (!FLAGS_input_shape.empty()) {
+    return shapes_for_images(file, phase, parse_image_shape(FLAGS_input_shape));
+  }
+  try {
+    return Feed(file.net, file.feed_options(phase)).shapes();
+  } catch (const DataError& e) {
+    throw DataError(std::string(e.what()) + "; or say what it would hold by --input_shape=C,H,W");
+  }
+}
+
+std::unique_ptr<Net> build_net(const NetFile& file, std::shared_ptr<Backend> backend, Phase phase,
+                               const Shapes& shapes) {
+  const bool train = phase == TRAIN;
+  return std::make_unique<Net>(file.net, std::move(backend), file.options,
+                               train ? shapes : Shapes(), train ? Shapes() : shapes);
+}
+
+WeightSet load_weights_flag(Net& net) {
+  WeightSet weights = read_caffemodel(FLAGS_weights);
+  for (const std::string& note : weights.notes) LOG(INFO) << note;
+  net.initialize(0);
+  const LoadReport report = load_weights(net, weights, FLAGS_allow_missing);
+  LOG(INFO) << weights.path << ": " << report.str();
+  weights.blobs.clear();
+  return weights;
+}
+
+}  // namespace resnet::cli
