@@ -115,6 +115,12 @@ std::string refused_reason(std::string_view name) {
   return {};
 }
 
+std::vector<std::string> refused_names() {
+  std::vector<std::string> names;
+  for (const Entry& e : kRefused) names.emplace_back(e.name);
+  return names;
+}
+
 std::vector<std::string_view> allowed_strings(std::string_view field) {
   if (field == "SolverParameter.type") return {"SGD", "Nesterov"};
   if (field == "SolverParameter.regularization_type") return {"L1", "L2"};

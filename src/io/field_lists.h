@@ -14,6 +14,9 @@ std::string_view accepted_reason(std::string_view field);
 // unknown to Caffe as well. `name` is "Message.field" or "Message.field=VALUE".
 std::string refused_reason(std::string_view name);
 
+// The names that refused_reason() knows, without the parameter groups of layers.
+std::vector<std::string> refused_names();
+
 // The values that a string field may have ("SolverParameter.lr_policy"); empty: any string.
 std::vector<std::string_view> allowed_strings(std::string_view field);
 
