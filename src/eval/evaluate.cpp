@@ -23,8 +23,7 @@ EvalResult test_pass(Net& net, Feed& feed, const EvalOptions& options,
       break;
     }
     const int64_t count = feed.next_count();
-    // The planned batch is batch 0 of the options: only the short last one needs another program.
-    Session& session = net.session(TEST, count == feed.batch() ? 0 : count, {}, keep);
+    Session& session = net.session(TEST, count, {}, keep);  // the last batch may be short
     if (batch == 0) feed.check_labels(net.program(session).graph);
     feed.fill(net, session);
     average.add(net.forward(session));

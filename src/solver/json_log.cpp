@@ -1,67 +1,21 @@
 #include <glog/logging.h>
 
-#include <cmath>
 #include <ctime>
 #include <fstream>
-#include <sstream>
 
+#include "resnet/base/json.h"
 #include "resnet/solver/observer.h"
 
 namespace resnet {
 namespace {
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (code < 0x20) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", code);
-      out += escape;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
+constexpr int kFormat = 1;  // of the lines; docs/formats.md
+
+Json values(const std::vector<Metric>& metrics) {
+  Json object;
+  for (const Metric& metric : metrics) object.set(metric.name, metric.value);
+  return object;
 }
-
-std::string number(double value) {
-  if (!std::isfinite(value)) return "null";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
-
-// {"key": value, ...} in the order of the calls.
-class Object {
- public:
-  Object& add(const char* key, const std::string& text) { return raw(key, quoted(text)); }
-  Object& add(const char* key, double value) { return raw(key, number(value)); }
-  Object& add(const char* key, int64_t value) { return raw(key, std::to_string(value)); }
-  Object& add(const char* key, uint64_t value) { return raw(key, std::to_string(value)); }
-  Object& add(const char* key, bool value) { return raw(key, value ? "true" : "false"); }
-  Object& add(const char* key, const std::vector<std::string>& texts) {
-    std::string list;
-    for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + quoted(text);
-    return raw(key, "[" + list + "]");
-  }
-  Object& add(const char* key, const std::vector<Metric>& metrics) {
-    Object values;
-    for (const Metric& metric : metrics) values.raw(metric.name.c_str(), number(metric.value));
-    return raw(key, values.str());
-  }
-  std::string str() const { return "{" + body_ + "}"; }
-
- private:
-  Object& raw(const char* key, const std::string& value) {
-    body_ += (body_.empty() ? "" : ", ") + quoted(key) + ": " + value;
-    return *this;
-  }
-  std::string body_;
-};
 
 class JsonLog : public Observer {
  public:
@@ -69,14 +23,22 @@ class JsonLog : public Observer {
 
   void on_start(const StartReport& start) override {
     start_ = start;
-    Object line = event("start", start.iteration);
-    line.add("format", int64_t{1}).add("net", start.net).add("device", start.device);
-    line.add("solver_type", start.solver_type).add("lr_policy", start.lr_policy);
-    line.add("seed", start.seed).add("max_iter", start.max_iter).add("window", start.window);
-    line.add("batch", start.batch).add("iter_size", start.iter_size).add("shards", start.shards);
-    line.add("train_records", start.train_records).add("test_records", start.test_records);
-    line.add("parameters", start.parameters).add("resumed_from", start.resumed_from);
-    write(line);
+    write(event("start", start.iteration)
+              .set("format", kFormat)
+              .set("net", start.net)
+              .set("device", start.device)
+              .set("solver_type", start.solver_type)
+              .set("lr_policy", start.lr_policy)
+              .set("seed", start.seed)
+              .set("max_iter", start.max_iter)
+              .set("window", start.window)
+              .set("batch", start.batch)
+              .set("iter_size", start.iter_size)
+              .set("shards", start.shards)
+              .set("train_records", start.train_records)
+              .set("test_records", start.test_records)
+              .set("parameters", start.parameters)
+              .set("resumed_from", start.resumed_from));
   }
 
   void on_step(const StepReport& step) override {
@@ -85,12 +47,12 @@ class JsonLog : public Observer {
     images_ += step.images;
     const int64_t every = start_.display > 0 ? start_.display : start_.window;
     if (every <= 0 || step.iteration % every != 0) return;
-    Object line = event("step", step.iteration);
-    line.add("epoch", step.epoch).add("lr", step.rate).add("loss", step.smoothed_loss);
-    line.add("iteration_loss", step.loss).add("outputs", step.metrics);
+    Json line = event("step", step.iteration);
+    line.set("epoch", step.epoch).set("lr", step.rate).set("loss", step.smoothed_loss);
+    line.set("iteration_loss", step.loss).set("outputs", values(step.metrics));
     if (seconds_ > 0) {
-      line.add("images_per_s", static_cast<double>(images_) / seconds_);
-      line.add("data_wait_share", data_seconds_ / seconds_);
+      line.set("images_per_s", static_cast<double>(images_) / seconds_);
+      line.set("data_wait_share", data_seconds_ / seconds_);
     }
     write(line);
     seconds_ = data_seconds_ = 0;
@@ -98,43 +60,46 @@ class JsonLog : public Observer {
   }
 
   void on_test(const TestReport& test) override {
-    Object line = event("test", test.iteration);
-    line.add("images", test.images).add("outputs", test.metrics);
-    if (test.error) line.add("test_error_top1", 100 * *test.error);
-    line.add("best", test.best).add("seconds", test.seconds);
-    write(line);
+    Json line = event("test", test.iteration);
+    line.set("images", test.images).set("outputs", values(test.metrics));
+    if (test.error) line.set("test_error_top1", 100 * *test.error);
+    write(line.set("best", test.best).set("seconds", test.seconds));
   }
 
   void on_snapshot(const SnapshotReport& report) override {
     write(event("snapshot", report.iteration)
-              .add("model", report.paths.model)
-              .add("state", report.paths.state)
-              .add("seconds", report.seconds));
+              .set("model", report.paths.model)
+              .set("state", report.paths.state)
+              .set("seconds", report.seconds));
   }
 
   void on_stop(const StopReport& stop) override {
     constexpr const char* kWhy[] = {"finished", "interrupted", "non_finite"};
-    Object line = event("stop", stop.iteration);
-    line.add("why", std::string(kWhy[static_cast<int>(stop.why)]));
-    if (stop.loss) line.add("loss", *stop.loss);
-    if (!stop.message.empty()) line.add("message", stop.message);
-    if (!stop.record_keys.empty()) line.add("record_keys", stop.record_keys);
+    Json line = event("stop", stop.iteration);
+    line.set("why", kWhy[static_cast<int>(stop.why)]);
+    if (stop.loss) line.set("loss", *stop.loss);
+    if (!stop.message.empty()) line.set("message", stop.message);
+    if (!stop.record_keys.empty()) {
+      Json keys = Json::array();
+      for (const std::string& key : stop.record_keys) keys.push(key);
+      line.set("record_keys", keys);
+    }
     write(line);
   }
 
   void on_note(const std::string& warning) override {
-    write(event("warning", start_.iteration).add("message", warning));
+    write(event("warning", start_.iteration).set("message", warning));
   }
 
  private:
-  static Object event(const char* name, int64_t iteration) {
-    Object line;
-    line.add("event", std::string(name)).add("iteration", iteration);
-    line.add("time", static_cast<int64_t>(std::time(nullptr)));
-    return line;
+  static Json event(const char* name, int64_t iteration) {
+    return Json()
+        .set("event", name)
+        .set("iteration", iteration)
+        .set("time", static_cast<int64_t>(std::time(nullptr)));
   }
 
-  void write(const Object& line) {
+  void write(const Json& line) {
     out_ << line.str() << std::endl;  // a killed run keeps what it logged
     if (out_ || failed_) return;
     failed_ = true;

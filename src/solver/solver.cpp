@@ -219,7 +219,7 @@ void Solver::micro_batch(Session& session, bool add, MetricAverage* average, dou
 void Solver::fail_non_finite(Session& session, double loss) {
   constexpr size_t kShownKeys = 8;
   StopReport report{StopReport::Why::non_finite, iter_, smoothed_loss(), "", train_.last_keys()};
-  const std::string layer = net_.first_non_finite(session);
+  const std::string where = net_.first_non_finite(session);
   std::vector<std::string> shown = report.record_keys;
   if (shown.size() > kShownKeys) shown.resize(kShownKeys);
   std::string keys = joined(shown, ", ");
@@ -228,7 +228,7 @@ void Solver::fail_non_finite(Session& session, double loss) {
   }
   report.message = "iteration " + std::to_string(iter_) + ": the loss is " +
                    (std::isnan(loss) ? "NaN" : "infinite") +
-                   (layer.empty() ? "" : ", first in layer '" + layer + "'") + "; records " + keys +
+                   (where.empty() ? "" : ", first in " + where) + "; records " + keys +
                    "; no update was made. Lower base_lr or add a warm-up (Caffe would go on with "
                    "loss = 87.3365)";
   notify(&Observer::on_stop, report);

@@ -49,6 +49,7 @@ class ScoreMetrics {
   // against it, as in Caffe, and so does NaN.
   void add(std::span<const float> scores, std::span<const float> labels, int64_t classes);
   int64_t images() const { return images_; }
+  int64_t classes() const { return rank_.empty() ? 0 : static_cast<int64_t>(rank_.size()) - 1; }
   double error(int top_k) const;  // share of images, 0 to 1, whose label is not among the top_k
 
  private:
