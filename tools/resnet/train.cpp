@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <iostream>
+#include <limits>
 #include <optional>
 
 #include "cli.h"
@@ -15,11 +16,11 @@
 #include "resnet/solver/solver_files.h"
 #include "setup.h"
 
-DEFINE_string(snapshot, "",
-              "FILE|auto: resume from a .solverstate; auto: the newest one under the solver's prefix "
-              "that is whole, or the start if there is none");
+DEFINE_string(
+    snapshot, "",
+    "FILE|auto: resume from a .solverstate; auto: the newest one under the solver's prefix "
+    "that is whole, or the start if there is none");
 DEFINE_int32(max_iter, 0, "N: iterations; replaces the solver's");
-DEFINE_int64(seed, -1, "N: of weights, order and augmentation; replaces the solver's random_seed");
 DEFINE_int32(shards, 1,
              "K: compute each batch as K equal parts, whose sums are added in a fixed order");
 DEFINE_string(curve, "", "FILE.png: at the end, draw loss and error over the iterations");
@@ -31,11 +32,14 @@ namespace {
 
 void apply_flags(SolverParameter* param) {
   if (given("max_iter")) param->set_max_iter(FLAGS_max_iter);
-  if (given("seed")) param->set_random_seed(FLAGS_seed);
-  if (given("seed") && FLAGS_seed < 0) throw ConfigError("--seed takes a number from 0");
+  if (given("seed")) {
+    if (FLAGS_seed > std::numeric_limits<int64_t>::max()) throw ConfigError("--seed is too large");
+    param->set_random_seed(static_cast<int64_t>(FLAGS_seed));
+  }
   if (FLAGS_shards < 1) throw ConfigError("--shards takes a number from 1");
   if (!FLAGS_weights.empty() && !FLAGS_snapshot.empty()) {
-    throw ConfigError("--weights starts a new run and --snapshot goes on with one; give one of them");
+    throw ConfigError(
+        "--weights starts a new run and --snapshot goes on with one; give one of them");
   }
 }
 
@@ -119,7 +123,8 @@ class Summary : public Observer {
       out.set("ms_per_step", 1000 * seconds_ / static_cast<double>(steps_ - 1));
       out.set("data_wait_share", data_seconds_ / seconds_);
     }
-    out.set("peak_bytes", peak_bytes()).set("planned_bytes", planned_bytes(net, net.session(TRAIN)));
+    out.set("peak_bytes", peak_bytes())
+        .set("planned_bytes", planned_bytes(net, net.session(TRAIN)));
     out.set("parameters", parameter_count(net)).set("device", net.backend().description());
     std::cout << out.str() << '\n';
   }
@@ -189,7 +194,7 @@ extern const Command kTrain = {
               {"weights", "FILE[,FILE..]: initial weights (caffemodel)"},
               {"snapshot"},
               {"max_iter"},
-              {"seed"},
+              {"seed", "N: of weights, order and augmentation; replaces the solver's random_seed"},
               {"shards"},
               {"batch", "N: images in a training batch; 0: as the net says"},
               {"loader_threads"},
@@ -197,9 +202,10 @@ extern const Command kTrain = {
               {"curve"},
               {"dry_run"},
               {"json"}},
-    .examples = "resnet train --solver=solver.prototxt\n"
-                "resnet train --solver=solver.prototxt --snapshot=auto\n"
-                "resnet train --solver=solver.prototxt --weights=net.caffemodel --max_iter=1000",
+    .examples =
+        "resnet train --solver=solver.prototxt\n"
+        "resnet train --solver=solver.prototxt --snapshot=auto\n"
+        "resnet train --solver=solver.prototxt --weights=net.caffemodel --max_iter=1000",
     .run = run,
 };
 
