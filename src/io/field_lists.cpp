@@ -17,7 +17,9 @@ constexpr std::string_view kFile = "it belongs to binary files: remove it";
 constexpr Entry kAccepted[] = {
     {"NetParameter.force_backward", "gradients are computed where they are needed"},
     {"NetParameter.debug_info", kDebug},
+    {"ParamSpec.share_mode", "parameters cannot be shared"},
     {"SolverParameter.debug_info", kDebug},
+    {"SolverParameter.test_compute_loss", "tests report every loss that the net has"},
     {"SolverParameter.layer_wise_reduce", "it concerns speed only"},
     {"SolverParameter.snapshot_diff", "gradients are not stored in snapshots"},
     {"ConvolutionParameter.engine", kEngine},

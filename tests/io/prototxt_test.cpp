@@ -1,5 +1,6 @@
 #include "resnet/io/prototxt.h"
 
+#include <glog/logging.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
@@ -163,6 +164,25 @@ TEST(Prototxt, LegacySolverTypeBecomesType) {
   EXPECT_EQ(parse_solver_prototxt("solver_type: NESTEROV").type(), "Nesterov");
   EXPECT_EQ(parse_solver_prototxt("solver_type: 0").type(), "SGD");
   EXPECT_FALSE(parse_solver_prototxt("solver_type: SGD").has_solver_type());
+}
+
+TEST(Prototxt, AcceptedFieldsAreLoggedOnce) {
+  struct Sink : google::LogSink {
+    void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&,
+              const char* message, size_t length) override {
+      lines.emplace_back(message, length);
+    }
+    std::vector<std::string> lines;
+  } sink;
+  google::AddLogSink(&sink);
+  const std::string text = "max_iter: 1\nlayer_wise_reduce: true\n";
+  parse_solver_prototxt(text, "s.prototxt");
+  parse_solver_prototxt(text, "t.prototxt");
+  google::RemoveLogSink(&sink);
+  ASSERT_EQ(sink.lines.size(), 1u);
+  EXPECT_EQ(sink.lines[0],
+            "s.prototxt:2: SolverParameter.layer_wise_reduce is accepted without effect: it "
+            "concerns speed only");
 }
 
 TEST(Prototxt, OwnFieldsAreRead) {
