@@ -1,0 +1,38 @@
+#include "backends_under_test.h"
+
+#include <algorithm>
+
+#include "resnet/base/error.h"
+
+namespace resnet::testing {
+
+bool BackendUnderTest::may_refuse(const Case& c, Pass pass) const {
+  const auto listed = [&](const std::string& name) {
+    return std::find(exempt.begin(), exempt.end(), name) != exempt.end();
+  };
+  return listed(c.name) || listed(c.name + ":" + name_of(pass));
+}
+
+Backend& reference_backend() {
+  static const std::unique_ptr<Backend> backend = make_backend("reference");
+  return *backend;
+}
+
+std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
+
+const std::vector<BackendUnderTest>& backends_under_test() {
+  static const std::vector<BackendUnderTest> all{
+      {"onednn", make_backend("onednn")},
+      {"reference_module", make_backend(module_path())},
+  };
+  return all;
+}
+
+const BackendUnderTest& backend_under_test(const std::string& name) {
+  for (const BackendUnderTest& b : backends_under_test()) {
+    if (b.name == name) return b;
+  }
+  throw ConfigError("no backend under test is called " + name);
+}
+
+}  // namespace resnet::testing

@@ -1,0 +1,29 @@
+// The backends that the op tests compare with `reference`, and what each of them may refuse.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cases.h"
+#include "resnet/backend/backend.h"
+
+namespace resnet::testing {
+
+struct BackendUnderTest {
+  std::string name;
+  std::shared_ptr<Backend> backend;
+  // Cases that the backend need not support. Everything else in the table must work, so that a missing op fails.
+  std::vector<std::string> exempt = {};
+
+  bool may_refuse(const Case& c, Pass pass) const;
+};
+
+Backend& reference_backend();
+// onednn, and the reference backend once more, loaded as a module.
+const std::vector<BackendUnderTest>& backends_under_test();
+const BackendUnderTest& backend_under_test(const std::string& name);
+// The file of the loadable reference backend.
+std::string module_path();
+
+}  // namespace resnet::testing
