@@ -216,7 +216,7 @@ std::string flag_entry(const Flag& flag) {
   }
   if (flag.required) {
     text += " (required)";
-  } else if (!info.default_value.empty() && info.default_value != "0") {
+  } else if (flag.help == nullptr && !info.default_value.empty() && info.default_value != "0") {
     text += " (default " + info.default_value + ")";
   }
   return entry(std::string("--") + flag.name + "=" + place, text);

@@ -14,7 +14,7 @@ namespace resnet::cli {
 // hides the flag from --help.
 struct Flag {
   const char* name;
-  const char* help = nullptr;  // replaces the definition's description
+  const char* help = nullptr;  // replaces the definition's description and default
   bool required = false;
 };
 constexpr Flag required(const char* name, const char* help = nullptr) { return {name, help, true}; }

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -66,6 +67,7 @@ ExitCode run(std::vector<std::string> arguments) {
 }  // namespace resnet::cli
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), with a message
   const auto code = resnet::cli::run(std::vector<std::string>(argv + 1, argv + argc));
   google::FlushLogFiles(google::INFO);
   return static_cast<int>(code);
