@@ -1,0 +1,20 @@
+# oneDNN: target DNNL::dnnl, dnnl_VERSION. oneDNN's own package file is not used, because Debian's asks
+# for OpenCL's headers, which nothing here needs.
+include(FindPackageHandleStandardArgs)
+find_path(dnnl_INCLUDE_DIR oneapi/dnnl/dnnl.hpp)
+find_library(dnnl_LIBRARY dnnl)
+set(dnnl_VERSION "")
+if(dnnl_INCLUDE_DIR)
+  foreach(part MAJOR MINOR PATCH)
+    file(STRINGS "${dnnl_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h" line REGEX "^#define DNNL_VERSION_${part} ")
+    string(REGEX REPLACE ".* ([0-9]+)$" "\\1" number "${line}")
+    list(APPEND dnnl_VERSION ${number})
+  endforeach()
+  list(JOIN dnnl_VERSION "." dnnl_VERSION)
+endif()
+find_package_handle_standard_args(dnnl REQUIRED_VARS dnnl_LIBRARY dnnl_INCLUDE_DIR VERSION_VAR dnnl_VERSION)
+if(dnnl_FOUND AND NOT TARGET DNNL::dnnl)
+  add_library(DNNL::dnnl UNKNOWN IMPORTED)
+  set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION "${dnnl_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${dnnl_INCLUDE_DIR}")
+endif()
