@@ -113,7 +113,7 @@ SnapshotPaths snapshot_paths(const std::string& prefix, int64_t iter) {
 
 SnapshotPaths write_snapshot(const std::string& prefix, const NetParameter& model,
                              SolverState* state, uint64_t run_id) {
-  const SnapshotPaths paths = snapshot_paths(prefix, state->iter());
+  SnapshotPaths paths = snapshot_paths(prefix, state->iter());
   state->clear_file_header();
   state->clear_file_checksum();
   state->set_learned_net(base_name(paths.model));

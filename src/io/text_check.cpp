@@ -45,6 +45,7 @@ std::vector<std::string> field_names(const Descriptor& type) {
 
 std::vector<std::string> value_names(const EnumDescriptor& type) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(type.value_count()));
   for (int i = 0; i < type.value_count(); ++i) names.push_back(type.value(i)->name());
   return names;
 }

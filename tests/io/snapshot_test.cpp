@@ -186,11 +186,12 @@ TEST(Snapshot, AKillAtAnyPointLeavesAPairThatVerifies) {
   for (const std::string file : {"model", "state"}) {
     for (const std::string step : {"half_written", "written", "synced", "renamed", "done"}) {
       const ScratchDirectory dir;
+      const std::string crash = std::string(file).append("_").append(step).append(":1");
       write(dir / "net", 10);
       const std::string before = read_file(dir / "net_iter_10.caffemodel");
       const pid_t child = ::fork();
       if (child == 0) {
-        ::setenv("RESNET_TEST_CRASH", (file + "_" + step + ":1").c_str(), 1);
+        ::setenv("RESNET_TEST_CRASH", crash.c_str(), 1);
         write(dir / "net", 20);
         ::_exit(0);
       }
