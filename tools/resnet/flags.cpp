@@ -17,6 +17,7 @@ DEFINE_string(stage, "", "NAMES: stages of the net, joined by commas");
 DEFINE_int32(level, 0, "N: level of the net");
 DEFINE_int32(batch, 0, "N: images in a batch; 0: as the net says");
 DEFINE_int32(iterations, 0, "N: how many batches");
+DEFINE_uint64(seed, 1, "N: seed of all random numbers");
 
 DEFINE_string(device, "auto", "auto|cpu|cuda[:0,1]: where to compute");
 DEFINE_string(backend, "", "");  // for tests: a backend's name, or the path of a loadable one

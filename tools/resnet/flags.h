@@ -19,6 +19,7 @@ DECLARE_string(stage);
 DECLARE_int32(level);
 DECLARE_int32(batch);
 DECLARE_int32(iterations);
+DECLARE_uint64(seed);
 
 // Device, threads and precision: every command that computes.
 DECLARE_string(device);
