@@ -78,6 +78,10 @@ void take_line(const Members& line, Run& run) {
     add(run.rate, iteration, number_or(line, "lr", NAN));
     add(run.train_error, iteration, training_error(line));
     run.epoch = number_or(line, "epoch", run.epoch);
+  } else if (event == "stop") {  // the steps since the last logged one
+    if (!run.loss.empty() && iteration > run.loss.back().iteration) {
+      add(run.loss, iteration, number_or(line, "loss", NAN));
+    }
   } else if (event == "test") {
     add(run.test_error, iteration, number_or(line, "test_error_top1", NAN));
   }
