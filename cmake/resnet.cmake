@@ -41,6 +41,9 @@ function(resnet_shared_library)
                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(resnet PUBLIC cxx_std_20)
   target_link_libraries(resnet PUBLIC protobuf::libprotobuf PRIVATE ${libs})
+  if(NOT RESNET_SANITIZE)  # with sanitizers, some symbols come with the program
+    target_link_options(resnet PRIVATE LINKER:--no-undefined)
+  endif()
   set_target_properties(resnet PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION}
                         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 endfunction()
