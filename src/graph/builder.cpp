@@ -58,7 +58,7 @@ ValueId GraphBuilder::add_input(const std::string& blob, const Shape* stated, in
   const std::vector<int64_t> dims = shape->dims();
   require(std::all_of(dims.begin(), dims.end(), [](int64_t d) { return d >= 1; }),
           quoted(blob) + " has the shape " + shape->str() + "; every dimension must be at least 1");
-  shape->count();  // throws on overflow
+  check_size(*shape);
   Value value;
   value.name = blob;
   value.desc = {*shape, options_.dtype, Layout::any()};

@@ -39,6 +39,12 @@ std::string unknown_type(const std::string& type) {
 
 }  // namespace
 
+void check_size(const Shape& shape) {
+  constexpr int64_t kMaxElements = int64_t{1} << 48;
+  require(shape.count() <= kMaxElements,
+          "a blob of the shape " + shape.str() + " has more than 2^48 elements; check the sizes");
+}
+
 std::vector<std::string> check_layer(const LayerParameter& layer) {
   std::vector<std::string> problems;
   if (layer.name().empty()) {

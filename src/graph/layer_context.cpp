@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "graph/checks.h"
 #include "resnet/base/error.h"
 
 namespace resnet {
@@ -50,7 +51,7 @@ ValueId LayerContext::state(std::string_view role, const Shape& shape) {
 
 ValueId LayerContext::add_parameter(std::string_view role, const Shape& shape,
                                     Parameter parameter) {
-  shape.count();  // throws on overflow
+  check_size(shape);
   parameter.layer = layer_.name();
   parameter.blob = blobs_++;
   parameter.role = role;
@@ -73,7 +74,7 @@ std::vector<ValueId> LayerContext::emit(const Op& op, const std::vector<ValueId>
   node.in = in;
   node.layer = layer_.name();
   for (const TensorDesc& desc : infer(op, descs)) {
-    desc.shape.count();  // throws on overflow
+    check_size(desc.shape);
     Value value;
     value.name = layer_.name();
     value.desc = desc;

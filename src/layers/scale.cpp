@@ -8,7 +8,7 @@ Shape gamma_shape(const ScaleParameter& p, const Shape& src, int axis) {
   const int count = p.num_axes() == -1 ? src.rank() - axis : p.num_axes();
   require(count >= 0, "scale_param.num_axes is " + std::to_string(p.num_axes()) +
                           "; it must be -1 (all axes from `axis` on) or at least 0");
-  require(axis + count <= src.rank(), "gamma covers " + std::to_string(count) + " axes from axis " +
+  require(count <= src.rank() - axis, "gamma covers " + std::to_string(count) + " axes from axis " +
                                           std::to_string(axis) + " on, beyond the shape " +
                                           src.str() + "; lower axis or num_axes");
   const std::vector<int64_t> dims = src.dims();
