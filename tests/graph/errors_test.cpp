@@ -118,11 +118,10 @@ TEST(GraphErrors, Inputs) {
 }
 
 TEST(GraphErrors, SizesBeyondMemory) {
-  EXPECT_EQ(
-      layer_error("1 1 1 1", "Convolution",
-                  "convolution_param { num_output: 1048576 kernel_size: 65536 pad: 65536 }"),
-      "net:1: layer 'y': a blob of the shape (1048576,1,65536,65536) has more than 2^48 "
-      "elements; check the sizes");
+  EXPECT_EQ(layer_error("1 1 1 1", "Convolution",
+                        "convolution_param { num_output: 1048576 kernel_size: 65536 pad: 65536 }"),
+            "net:1: layer 'y': a blob of the shape (1048576,1,65536,65536) has more than 2^48 "
+            "elements; check the sizes");
   EXPECT_EQ(layer_error("1 1 1 1", "Convolution",
                         "convolution_param { num_output: 1 kernel_h: 4294967295 kernel_w: 1 "
                         "dilation: 4294967295 }"),
