@@ -32,13 +32,14 @@ struct ScaleView {
 
 void scale_forward(const Scale& op, const OpDesc& desc, const KernelArgs& args) {
   const ScaleView v(op, desc.in[0].shape);
-  const In src(args.in[0]), gamma(args.in[1]), beta(args.in.back());
+  Inputs in(args);
+  const In src = in.take(), gamma = in.take(), beta = in.take(op.bias);
   const Out dst = output(desc, args, 0);
   for (int64_t o = 0; o < v.outer; ++o) {
     for (int64_t k = 0; k < v.middle; ++k) {
       for (int64_t i = 0; i < v.inner; ++i) {
         const int64_t at = v.at(o, k, i);
-        dst.set(at, src[at] * gamma[k] + (op.bias ? beta[k] : 0));
+        dst.set(at, src[at] * gamma[k] + beta.get(k, 0));
       }
     }
   }

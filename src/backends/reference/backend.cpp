@@ -42,6 +42,12 @@ void store(DType type, std::byte* data, int64_t i, double value) {
   }
 }
 
+In::In(const Tensor& t) : values_(static_cast<size_t>(t.desc.count())) {
+  for (size_t i = 0; i < values_.size(); ++i) {
+    values_[i] = load(t.desc.dtype, t.data, static_cast<int64_t>(i));
+  }
+}
+
 double rounded(DType type, double value) {
   return type == DType::f32 ? static_cast<float>(value) : value;
 }

@@ -17,39 +17,23 @@ void for_channel(const Image& s, int64_t begin, int64_t end, int64_t c, const Vi
   }
 }
 
-// Takes the operands of a pass in their order; optional ones may be absent.
-class Operands {
- public:
-  explicit Operands(std::span<const Tensor> tensors) : tensors_(tensors) {}
-  const Tensor* take(bool present = true) { return present ? &tensors_[next_++] : nullptr; }
-
- private:
-  std::span<const Tensor> tensors_;
-  size_t next_ = 0;
-};
-
-double value_or(const Tensor* t, int64_t i, double otherwise) { return t ? In(*t)[i] : otherwise; }
-
 struct Moments {
   double mean, inverse_std;
 };
 
 // Fixed statistics: running sums divided by their factor.
 struct FixedStatistics {
-  const Tensor *mean, *variance, *factor;
-  explicit FixedStatistics(Operands& in)
-      : mean(in.take()), variance(in.take()), factor(in.take()) {}
+  In mean, variance, factor;
+  explicit FixedStatistics(Inputs& in) : mean(in.take()), variance(in.take()), factor(in.take()) {}
   Moments of(int64_t c, double eps) const {
-    const double f = In(*factor)[0], scale = f == 0 ? 0 : 1 / f;
-    return {In(*mean)[c] * scale, 1 / std::sqrt(In(*variance)[c] * scale + eps)};
+    const double scale = factor[0] == 0 ? 0 : 1 / factor[0];
+    return {mean[c] * scale, 1 / std::sqrt(variance[c] * scale + eps)};
   }
 };
 
 // The saved tensor (G,2,C) of batch mode.
-Moments saved_moments(const Tensor& saved, int64_t group, int64_t c) {
-  const int64_t channels = saved.desc.shape[2];
-  const In values(saved);
-  return {values[(group * 2) * channels + c], values[(group * 2 + 1) * channels + c]};
+Moments saved_moments(const In& saved, int64_t channels, int64_t group, int64_t c) {
+  return {saved[(group * 2) * channels + c], saved[(group * 2 + 1) * channels + c]};
 }
 
 struct Groups {
@@ -64,17 +48,17 @@ struct Groups {
 struct Normalize {
   const BatchNorm& op;
   const Image& s;
-  In src;
-  const Tensor *gamma, *beta, *addend, *mask;
+  const In &src, &gamma, &beta, &addend;
+  const Tensor* mask;
   Out dst;
   DType type;
 
   void run(int64_t begin, int64_t end, int64_t c, Moments m) const {
-    const double scale = value_or(gamma, c, 1), shift = value_or(beta, c, 0);
+    const double scale = gamma.get(c, 1), shift = beta.get(c, 0);
     for_channel(s, begin, end, c, [&](int64_t i) {
       double v = rounded(type, (src[i] - m.mean) * m.inverse_std);
       v = rounded(type, v * scale + shift);
-      if (addend) v = rounded(type, v + In(*addend)[i]);
+      if (addend.present()) v = rounded(type, v + addend[i]);
       if (op.relu) v = std::max(v, 0.0);
       if (mask) set_bit(*mask, i, v > 0);
       dst.set(i, v);
@@ -83,11 +67,12 @@ struct Normalize {
 };
 
 void forward_batch(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
-  Operands in(args.in);
+  Inputs in(args);
   const Image s(desc.in[0].shape);
-  const In src(*in.take());
-  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta), *addend = in.take(op.add);
+  const In src = in.take();
+  const In gamma = in.take(op.gamma), beta = in.take(op.beta), addend = in.take(op.add);
   const Out saved = output(desc, args, 1), stats = output(desc, args, 2);
+  const DType saved_type = desc.out[1].dtype;
   const Normalize normalize{op,
                             s,
                             src,
@@ -112,10 +97,12 @@ void forward_batch(const BatchNorm& op, const OpDesc& desc, const KernelArgs& ar
       variance /= m;
       mean_sum += mean;
       variance_sum += variance;
-      saved.set((g * 2) * s.c + c, mean);
-      saved.set((g * 2 + 1) * s.c + c, 1 / std::sqrt(variance + op.eps));
-      normalize.run(begin, end, c,
-                    saved_moments(args.out[1], g, c));  // as recompute will read them
+      // As recompute will read them.
+      const Moments stored{rounded(saved_type, mean),
+                           rounded(saved_type, 1 / std::sqrt(variance + op.eps))};
+      saved.set((g * 2) * s.c + c, stored.mean);
+      saved.set((g * 2 + 1) * s.c + c, stored.inverse_std);
+      normalize.run(begin, end, c, stored);
     }
     const auto count = static_cast<double>(groups.count);
     stats.set(c, mean_sum / count);
@@ -124,11 +111,11 @@ void forward_batch(const BatchNorm& op, const OpDesc& desc, const KernelArgs& ar
 }
 
 void forward_global(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
-  Operands in(args.in);
+  Inputs in(args);
   const Image s(desc.in[0].shape);
-  const In src(*in.take());
+  const In src = in.take();
   const FixedStatistics statistics(in);
-  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta), *addend = in.take(op.add);
+  const In gamma = in.take(op.gamma), beta = in.take(op.beta), addend = in.take(op.add);
   const Normalize normalize{op,
                             s,
                             src,
@@ -142,17 +129,16 @@ void forward_global(const BatchNorm& op, const OpDesc& desc, const KernelArgs& a
 }
 
 void recompute(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
-  Operands in(args.in);
+  Inputs in(args);
   const Image s(desc.in[0].shape);
-  const In src(*in.take());
-  const Tensor& saved = *in.take();
-  const Tensor *gamma = in.take(op.gamma), *beta = in.take(op.beta);
+  const In src = in.take();
+  const In saved = in.take(), gamma = in.take(op.gamma), beta = in.take(op.beta), addend;
   const Normalize normalize{
-      op, s, src, gamma, beta, nullptr, nullptr, output(desc, args, 0), desc.out[0].dtype};
+      op, s, src, gamma, beta, addend, nullptr, output(desc, args, 0), desc.out[0].dtype};
   const Groups groups(op, s);
   for (int64_t c = 0; c < s.c; ++c) {
     for (int64_t g = 0; g < groups.count; ++g) {
-      normalize.run(g * groups.images, (g + 1) * groups.images, c, saved_moments(saved, g, c));
+      normalize.run(g * groups.images, (g + 1) * groups.images, c, saved_moments(saved, s.c, g, c));
     }
   }
 }
@@ -162,14 +148,14 @@ void recompute(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) 
 //   batch:  diff_src = inverse_std * (dy - mean(dy) - x * mean(dy * x))
 //   global: diff_src = inverse_std * dy
 void backward(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
-  Operands in(args.in);
-  const In diff_dst(*in.take());
+  Inputs in(args);
+  const In diff_dst = in.take();
   const Image s(desc.in[1].shape);
-  const In src(*in.take());
+  const In src = in.take();
   const std::optional<FixedStatistics> fixed =
       op.global ? std::optional<FixedStatistics>(in) : std::nullopt;
-  const Tensor* saved = in.take(!op.global);
-  const Tensor *gamma = in.take(op.gamma), *mask = in.take(op.has_mask);
+  const In saved = in.take(!op.global), gamma = in.take(op.gamma);
+  const Tensor* mask = in.take_mask(op.has_mask);
   const DType type = desc.out[0].dtype;
   const Out diff_src = output(desc, args, 0);
   size_t next = 1;
@@ -179,11 +165,11 @@ void backward(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
   const double m = static_cast<double>(groups.images * s.h * s.w);
 
   for (int64_t c = 0; c < s.c; ++c) {
-    const double scale = value_or(gamma, c, 1);
+    const double scale = gamma.get(c, 1);
     double diff_gamma = 0, diff_beta = 0;
     for (int64_t g = 0; g < groups.count; ++g) {
       const int64_t begin = g * groups.images, end = begin + groups.images;
-      const Moments moments = fixed ? fixed->of(c, op.eps) : saved_moments(*saved, g, c);
+      const Moments moments = fixed ? fixed->of(c, op.eps) : saved_moments(saved, s.c, g, c);
       const auto x = [&](int64_t i) {
         return rounded(type, (src[i] - moments.mean) * moments.inverse_std);
       };
@@ -211,7 +197,8 @@ void update_statistics(const UpdateStatistics& op, const OpDesc& desc, const Ker
   const In stats(args.in[0]);
   const int64_t channels = desc.in[0].shape[1];
   const auto move = [&](size_t i, int64_t at, double value) {
-    output(desc, args, i).set(at, op.fraction * In(args.out[i])[at] + value);
+    output(desc, args, i)
+        .set(at, op.fraction * load(args.out[i].desc.dtype, args.out[i].data, at) + value);
   };
   for (int64_t c = 0; c < channels; ++c) {
     move(0, c, stats[c]);

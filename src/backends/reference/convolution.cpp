@@ -12,8 +12,8 @@ int64_t source(const Convolution& op, size_t i, int64_t dst, int64_t tap) {
 }
 
 void forward(const Convolution& op, const OpDesc& desc, const KernelArgs& args) {
-  const In src(args.in[0]), weights(args.in[1]), bias(args.in[op.bias ? 2 : 0]);
-  const In addend(args.in.back());
+  Inputs in(args);
+  const In src = in.take(), weights = in.take(), bias = in.take(op.bias), addend = in.take(op.sum);
   const Out dst = output(desc, args, 0);
   const Image s(desc.in[0].shape), k(desc.in[1].shape), d(desc.out[0].shape);
   const DType type = desc.out[0].dtype;
@@ -23,7 +23,7 @@ void forward(const Convolution& op, const OpDesc& desc, const KernelArgs& args) 
       const int64_t first_channel = o / group_outputs * k.c;
       for (int64_t y = 0; y < d.h; ++y) {
         for (int64_t x = 0; x < d.w; ++x) {
-          double sum = op.bias ? bias[o] : 0;
+          double sum = bias.get(o, 0);
           for (int64_t c = 0; c < k.c; ++c) {
             for (int64_t i = 0; i < k.h; ++i) {
               const int64_t sy = source(op, 0, y, i);

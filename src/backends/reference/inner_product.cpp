@@ -17,11 +17,12 @@ struct Matrices {
 
 void forward(const InnerProduct& op, const OpDesc& desc, const KernelArgs& args) {
   const Matrices m(op, desc.in[0].shape);
-  const In src(args.in[0]), weights(args.in[1]), bias(args.in.back());
+  Inputs in(args);
+  const In src = in.take(), weights = in.take(), bias = in.take(op.bias);
   const Out dst = output(desc, args, 0);
   for (int64_t r = 0; r < m.rows; ++r) {
     for (int64_t o = 0; o < m.outputs; ++o) {
-      double sum = op.bias ? bias[o] : 0;
+      double sum = bias.get(o, 0);
       for (int64_t i = 0; i < m.k; ++i) sum += src[r * m.k + i] * weights[m.weight(o, i)];
       dst.set(r * m.outputs + o, sum);
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,17 +28,29 @@ void store(DType type, std::byte* data, int64_t i, double value);
 // value as it would be after being stored with this type.
 double rounded(DType type, double value);
 
-// Elements of a tensor, read as double.
+// The elements of an input as double. A copy: what an output overwrites in place is still here.
 class In {
  public:
-  explicit In(const Tensor& t) : type_(t.desc.dtype), data_(t.data) {}
-  double operator[](int64_t i) const {
-    return type_ == DType::f32 ? reinterpret_cast<const float*>(data_)[i] : load(type_, data_, i);
-  }
+  In() = default;  // an optional input that is absent
+  explicit In(const Tensor& t);
+  bool present() const { return !values_.empty(); }
+  double operator[](int64_t i) const { return values_[static_cast<size_t>(i)]; }
+  double get(int64_t i, double if_absent) const { return present() ? (*this)[i] : if_absent; }
 
  private:
-  DType type_;
-  const std::byte* data_;
+  std::vector<double> values_;
+};
+
+// Takes the inputs of a pass in their order.
+class Inputs {
+ public:
+  explicit Inputs(const KernelArgs& args) : tensors_(args.in) {}
+  In take(bool present = true) { return present ? In(tensors_[next_++]) : In(); }
+  const Tensor* take_mask(bool present) { return present ? &tensors_[next_++] : nullptr; }
+
+ private:
+  std::span<const Tensor> tensors_;
+  size_t next_ = 0;
 };
 
 // Elements of an output: each is set once, which overwrites it or, when accumulating, adds to it.

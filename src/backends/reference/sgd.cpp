@@ -10,10 +10,9 @@ void update(const SgdUpdate& op, const OpDesc& desc, const KernelArgs& args) {
   for (int64_t i = 0; i < desc.out[0].count(); ++i) {
     const double sign = static_cast<double>(w[i] > 0) - static_cast<double>(w[i] < 0);
     const double g = scale * grad[i] + decay * (op.l1 ? sign : w[i]);
-    const double before = h[i];
-    history.set(i, momentum * before + rate * g);
-    const double after = h[i];  // as stored
-    weights.set(i, w[i] - (op.nesterov ? (1 + momentum) * after - momentum * before : after));
+    const double after = rounded(desc.out[1].dtype, momentum * h[i] + rate * g);
+    history.set(i, after);
+    weights.set(i, w[i] - (op.nesterov ? (1 + momentum) * after - momentum * h[i] : after));
   }
 }
 
