@@ -22,8 +22,8 @@ std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
 
 const std::vector<BackendUnderTest>& backends_under_test() {
   static const std::vector<BackendUnderTest> all{
-      {"onednn", make_backend("onednn")},
-      {"reference_module", make_backend(module_path())},
+      {"onednn", make_backend("onednn"), &all_cases()},
+      {"reference_module", make_backend(module_path()), &small_cases()},
   };
   return all;
 }

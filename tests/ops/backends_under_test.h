@@ -13,6 +13,7 @@ namespace resnet::testing {
 struct BackendUnderTest {
   std::string name;
   std::shared_ptr<Backend> backend;
+  const std::vector<Case>* cases;
   // Cases that the backend need not support. Everything else in the table must work, so that a missing op fails.
   std::vector<std::string> exempt = {};
 
