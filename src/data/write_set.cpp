@@ -91,8 +91,8 @@ WrittenSet write_set(const DataSource& train, const DataSource& test, const std:
     const auto writer = format == SetFormat::lmdb ? open_lmdb_writer(lmdb, source.class_names())
                                                   : open_cifar_writer(folder.temporary(), phase);
     (phase == TRAIN ? written.train_labels : written.test_labels) = copier.copy(source, *writer);
-    const fs::path path = fs::path(output) / (format == SetFormat::lmdb ? lmdb_name : "");
-    (phase == TRAIN ? written.train : written.test) = path.string();
+    (phase == TRAIN ? written.train : written.test) =
+        format == SetFormat::lmdb ? (fs::path(output) / lmdb_name).string() : output;
   };
   copy(train, TRAIN, "train.lmdb");
   copy(test, TEST, "test.lmdb");

@@ -60,8 +60,8 @@ TEST(Transform, CentreCropWithMeanValuesAndScale) {
   }
 }
 
-// Every random window with its mirror equals the same window of a padded image made by hand, with the
-// mean taken at the source pixel and zeros outside.
+// Every random window with its mirror equals the same window of a padded image made by hand, with
+// the mean taken at the source pixel and zeros outside.
 TEST(Transform, PaddingIsZeroAfterTheMean) {
   const ScratchDirectory folder;
   const Shape shape{3, 8, 8};
