@@ -53,6 +53,9 @@ class LayoutChooser {
 
   void run() {
     bind_parameters();
+    for (const Node& node : graph_.nodes) {
+      if (node.section == Section::prepare) prepared_.insert(node.out.begin(), node.out.end());
+    }
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       resolve(static_cast<int>(i));
     }
@@ -133,7 +136,7 @@ class LayoutChooser {
     }
     const Node& reader = graph_.nodes[static_cast<size_t>(index)];
     const ValueKind kind = graph_.value(v).kind;
-    const bool constant = kind == ValueKind::weight || kind == ValueKind::state || is_prepared(v);
+    const bool constant = kind == ValueKind::weight || kind == ValueKind::state || prepared_.contains(v);
     const ValueId copy =
         graph_.add_value({.name = graph_.value(v).name + "/" + desc.layout.str(), .desc = desc});
     insertions_.emplace_back(index, Node{.op = Reorder{},
@@ -146,21 +149,12 @@ class LayoutChooser {
     return copy;
   }
 
-  bool is_prepared(ValueId v) {
-    if (prepared_.empty()) {
-      for (const Node& node : graph_.nodes) {
-        if (node.section == Section::prepare) prepared_.insert(node.out.begin(), node.out.end());
-      }
-    }
-    return prepared_.contains(v);
-  }
-
   Graph& graph_;
   PlanContext& context_;
   bool blocked_;
   std::vector<std::pair<int, Node>> insertions_;
   std::vector<std::pair<ValueId, ValueId>> copies_;
-  std::set<ValueId> prepared_;
+  std::set<ValueId> prepared_;  // depend on parameters only
 };
 
 }  // namespace
