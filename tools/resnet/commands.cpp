@@ -4,12 +4,13 @@
 
 namespace resnet::cli {
 
-extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kSummary, kPlan, kBnStats, kTime,
-    kInfo;
+extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kConvert, kMean, kShow, kSummary,
+    kPlan, kBnStats, kTime, kInfo;
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> all = {
-      &kTrain, &kTest, &kPredict, &kExtract, &kDefine, &kSummary, &kPlan, &kBnStats, &kTime, &kInfo,
+      &kTrain, &kTest,    &kPredict, &kExtract, &kDefine,  &kConvert, &kMean,
+      &kShow,  &kSummary, &kPlan,    &kBnStats, &kTime,    &kInfo,
   };
   return all;
 }
