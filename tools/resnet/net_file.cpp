@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "flags.h"
+#include "problems.h"
 #include "resnet/base/error.h"
 #include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
@@ -15,15 +16,17 @@
 namespace resnet::cli {
 namespace {
 
-struct Text {
+// A net with what is wrong with its text, and the place of each layer in it.
+struct NetText {
   NetFile file;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems, places;
 };
 
-Text read_model(const std::string& path) {
+NetText read_model(const std::string& path) {
   NetSource source = read_net_source(path);
-  Text text;
-  text.problems = std::move(source.problems);
+  NetText text;
+  text.problems = source.problems;
+  for (int i = 0; i < source.net.layer_size(); ++i) text.places.push_back(source.where(i));
   text.file.net = std::move(source.net);
   text.file.base_dir = directory_of(path);
   text.file.options.locate = [source = std::move(source)](int layer) {
@@ -32,32 +35,17 @@ Text read_model(const std::string& path) {
   return text;
 }
 
-Text read_net_of_solver(const std::string& path) {
+NetText read_net_of_solver(const std::string& path) {
   SolverFiles solver = read_solver(path);
-  Text text;
-  text.problems = std::move(solver.problems);
+  NetText text;
+  text.problems = solver.problems;
+  text.places = solver.where;
   text.file.net = std::move(solver.net);
   text.file.base_dir = solver.base_dir;
   text.file.options.locate = [solver = std::move(solver)](int layer) {
     return solver.locate(layer);
   };
   return text;
-}
-
-// Throws the problems of the text together with those of the net that the rest of it describes.
-[[noreturn]] void throw_problems(const Text& text, Phase phase) {
-  std::string all;
-  for (const std::string& problem : text.problems) all += (all.empty() ? "" : "\n") + problem;
-  try {
-    GraphOptions options = text.file.graph_options(phase);
-    options.input_shapes = data_shapes(text.file, phase);
-    build_graph(text.file.net, options);
-  } catch (const ConfigError& e) {
-    all += std::string("\n") + e.what();
-  } catch (const DataError&) {
-    // Without its data, the net cannot be checked further.
-  }
-  throw ConfigError(all);
 }
 
 Shape parse_image_shape(const std::string& text) {
@@ -106,11 +94,17 @@ NetFile read_net_file(Phase phase) {
   if (FLAGS_model.empty() == FLAGS_solver.empty()) {
     throw ConfigError("give the net by either --model=FILE or --solver=FILE");
   }
-  Text text = FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver);
+  NetText text = FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver);
   text.file.options.level = FLAGS_level;
   text.file.options.stages = split_list(FLAGS_stage);
   if (FLAGS_batch < 0) throw ConfigError("--batch takes a number from 1");
-  if (!text.problems.empty()) throw_problems(text, phase);
+  if (!text.problems.empty()) {
+    throw_problems(text.problems, text.places, [&] {
+      GraphOptions options = text.file.graph_options(phase);
+      options.input_shapes = data_shapes(text.file, phase);
+      build_graph(text.file.net, options);
+    });
+  }
   return std::move(text.file);
 }
 

@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "flags.h"
 #include "plot_curve.h"
+#include "problems.h"
 #include "report.h"
 #include "resnet/base/json.h"
 #include "resnet/eval/weights.h"
@@ -72,23 +73,6 @@ Net plan(const SolverFiles& files, std::shared_ptr<Backend> backend, const Feed&
   return Net(files.net, std::move(backend), options, train.shapes(), test.shapes());
 }
 
-// Runs `body`; what is wrong with the net's text is reported together with what `body` finds.
-template <class Body>
-auto with_problems(const std::vector<std::string>& problems, Body body) {
-  std::string all;
-  for (const std::string& problem : problems) all += problem + "\n";
-  try {
-    if (problems.empty()) return body();
-    body();
-  } catch (const ConfigError& e) {
-    throw ConfigError(all + e.what());
-  } catch (const DataError&) {
-    if (problems.empty()) throw;
-  }
-  all.pop_back();
-  throw ConfigError(all);
-}
-
 void fill_weights(Net& net, const SolverParameter& param, uint64_t seed) {
   net.initialize(seed);
   std::vector<std::string> paths = split_list(FLAGS_weights);
@@ -151,11 +135,13 @@ ExitCode run(const Operands&) {
   // Open data, plan.
   const std::shared_ptr<Backend> backend = open_backend();
   std::optional<Feed> train, test;
-  Net net = with_problems(files.problems, [&] {
+  const auto open_and_plan = [&] {
     train.emplace(open_feed(files, TRAIN, seed));
     test.emplace(open_feed(files, TEST, seed));
     return plan(files, backend, *train, *test);
-  });
+  };
+  if (!files.problems.empty()) throw_problems(files.problems, files.where, open_and_plan);
+  Net net = open_and_plan();
 
   // Restore.
   SignalGuard signals;
