@@ -104,7 +104,7 @@ TEST(Shards, AreTheBatchUpToRounding) {
   write_small_cifar(dir.path());
   // Without BatchNorm, whose statistics are per shard.
   std::string net =
-      cifar_data_layer("TRAIN", dir.path(), "") +
+      cifar_data_layer("TRAIN", dir.path(), "") + cifar_data_layer("TEST", dir.path(), "") +
       layer("fc", "InnerProduct", "data", "fc",
             "inner_product_param { num_output: 10 weight_filler { type: 'xavier' } }") +
       layer("loss", "SoftmaxWithLoss", "fc,label", "loss");
