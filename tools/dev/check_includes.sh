@@ -20,7 +20,7 @@ function fail(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; ++failures }
 function module_of(path, parts, n) {
   n = split(path, parts, "/")
   if (parts[1] == "include") return parts[3]
-  if (parts[1] != "src") return parts[1]                     # tools, tests
+  if (parts[1] != "src") return path ~ /^tools\/resnet\// ? "tools" : "tests"  # benchmarks use what tests use
   if (parts[2] != "backends") return parts[2]
   return n > 3 ? "backends/" parts[3] : "backends"
 }
