@@ -114,8 +114,6 @@ class OnednnBackend final : public Backend {
 }  // namespace
 }  // namespace onednn
 
-std::unique_ptr<Backend> make_onednn_backend() {
-  return std::make_unique<onednn::OnednnBackend>();
-}
+std::unique_ptr<Backend> make_onednn_backend() { return std::make_unique<onednn::OnednnBackend>(); }
 
 }  // namespace resnet

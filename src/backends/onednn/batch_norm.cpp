@@ -61,7 +61,8 @@ struct PassBase {
         source(from),
         desc(d),
         operands(o, from, d.pass),
-        blocks(d.in[static_cast<size_t>(operands.src)].shape, layout, o.group_size),
+        blocks(d.in[static_cast<size_t>(operands.src)].shape, layout,
+               from == Source::batch ? o.group_size : 0),
         kernels(block_kernels(blocks.width)) {}
 
   // Operand `index`, null when it is -1.
@@ -137,24 +138,24 @@ class Forward : PassBase {
       });
     };
     if (operands.out_saved < 0) {
-      for (int64_t unit = 0; unit < blocks.units(); ++unit) {
+      ChannelBlocks::for_units(blocks.units(), [&](int64_t unit) {
         numbers.clear(unit);
         for_lanes(unit, [&](int lane, int64_t c) {
-          set_numbers(args, numbers, unit, lane, c,
-                      given_moments(args, unit / blocks.blocks, c));
+          set_numbers(args, numbers, unit, lane, c, given_moments(args, unit / blocks.blocks, c));
         });
-      }
+      });
       blocks.for_chunks_backwards(apply);
     } else {
-      blocks.reduce_and_apply(
-          [&](int64_t unit, int64_t chunk) {
-            double* moments = chunk_moments(args, unit, chunk);
-            std::memset(moments, 0, static_cast<size_t>(moments_size()) * sizeof(double));
-            blocks.for_runs(unit, chunk, [&](int64_t offset, int64_t pixels) {
-              kernels->moments(base.src + offset, pixels, moments);
-            });
-          },
-          [&](int64_t unit) { finish_unit(args, numbers, unit); }, apply);
+      blocks.reduce_and_apply([&](int64_t unit) { numbers.clear(unit); },
+                              [&](int64_t unit, int64_t chunk) {
+                                double* moments = chunk_moments(args, unit, chunk);
+                                std::memset(moments, 0,
+                                            static_cast<size_t>(moments_size()) * sizeof(double));
+                                blocks.for_runs(unit, chunk, [&](int64_t offset, int64_t pixels) {
+                                  kernels->moments(base.src + offset, pixels, moments);
+                                });
+                              },
+                              [&](int64_t unit) { finish_unit(args, numbers, unit); }, apply);
       write_stats(args);
     }
     if (mask != nullptr && !writes_bits) {
@@ -196,7 +197,6 @@ class Forward : PassBase {
       }
       total[0] = count;
     }
-    numbers.clear(unit);
     const Tensor& saved = *find(args.out, operands.out_saved);
     const int64_t group = unit / blocks.blocks;
     for_lanes(unit, [&](int lane, int64_t c) {
@@ -214,7 +214,7 @@ class Forward : PassBase {
     const auto m = static_cast<double>(blocks.unit_pixels());
     const double unbiased = m > 1 ? m - 1 : m;  // divides the sum of squared deviations
     const auto groups = static_cast<double>(blocks.groups);
-    for (int64_t block = 0; block < blocks.blocks; ++block) {
+    ChannelBlocks::for_units(blocks.blocks, [&](int64_t block) {
       for_lanes(block, [&](int lane, int64_t c) {
         double mean = 0, variance = 0;
         for (int64_t group = 0; group < blocks.groups; ++group) {
@@ -225,7 +225,7 @@ class Forward : PassBase {
         put(stats, c, mean / groups, false);
         put(stats, blocks.channels + c, variance / groups, false);
       });
-    }
+    });
   }
 
   ScratchPlan scratch_;
@@ -259,8 +259,8 @@ class Backward : PassBase {
     base.accumulate_src = accumulates(0);
     base.accumulate_addend = accumulates(operands.diff_addend);
 
-    for (int64_t unit = 0; unit < blocks.units(); ++unit) prepare_unit(args, numbers, unit);
     blocks.reduce_and_apply(
+        [&](int64_t unit) { prepare_unit(args, numbers, unit); },
         [&](int64_t unit, int64_t chunk) {
           double* sums = chunk_sums(args, unit, chunk);
           std::memset(sums, 0, static_cast<size_t>(sums_size()) * sizeof(double));
@@ -307,20 +307,19 @@ class Backward : PassBase {
     const auto m = static_cast<double>(blocks.unit_pixels());
     for_lanes(unit, [&](int lane, int64_t c) {
       const double s = given_moments(args, unit / blocks.blocks, c).inverse_std;
-      const double scale = gamma(args, c) * s;
       double& product = total[blocks.width + lane];
       product *= s;  // now the unit's share of diff_gamma
-      numbers(unit, kBackScale)[lane] = static_cast<float>(scale);
+      numbers(unit, kBackScale)[lane] = static_cast<float>(gamma(args, c) * s);
       if (source != Source::batch) return;
-      numbers(unit, kBackSlope)[lane] = static_cast<float>(-scale * s * product / m);
-      numbers(unit, kBackShift)[lane] = static_cast<float>(-scale * total[lane] / m);
+      numbers(unit, kBackSlope)[lane] = static_cast<float>(s * product / m);
+      numbers(unit, kBackShift)[lane] = static_cast<float>(total[lane] / m);
     });
   }
 
   void write_parameter_gradients(const KernelArgs& args) const {
     const Tensor* diff_gamma = find(args.out, operands.diff_gamma);
     const Tensor* diff_beta = find(args.out, operands.diff_beta);
-    for (int64_t block = 0; block < blocks.blocks; ++block) {
+    ChannelBlocks::for_units(blocks.blocks, [&](int64_t block) {
       for_lanes(block, [&](int lane, int64_t c) {
         double sum = 0, product = 0;
         for (int64_t group = 0; group < blocks.groups; ++group) {
@@ -331,7 +330,7 @@ class Backward : PassBase {
         if (diff_gamma != nullptr) put(*diff_gamma, c, product, accumulates(operands.diff_gamma));
         if (diff_beta != nullptr) put(*diff_beta, c, sum, accumulates(operands.diff_beta));
       });
-    }
+    });
   }
 
   ScratchPlan scratch_;

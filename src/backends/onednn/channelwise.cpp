@@ -35,13 +35,15 @@ void ChannelBlocks::for_chunks_backwards(const std::function<void(int64_t, int64
   });
 }
 
-void ChannelBlocks::reduce_and_apply(const std::function<void(int64_t, int64_t)>& reduce,
+void ChannelBlocks::reduce_and_apply(const std::function<void(int64_t)>& prepare,
+                                     const std::function<void(int64_t, int64_t)>& reduce,
                                      const std::function<void(int64_t)>& finish,
                                      const std::function<void(int64_t, int64_t)>& apply) const {
   const int64_t threads = num_threads();
   if (units() % threads == 0 || units() >= 8 * threads) {
     parallel_for(units(), (grain() + chunks - 1) / chunks, [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
+        prepare(unit);
         for (int64_t chunk = 0; chunk < chunks; ++chunk) reduce(unit, chunk);
         finish(unit);
         for (int64_t chunk = chunks; chunk-- > 0;) apply(unit, chunk);
@@ -49,11 +51,19 @@ void ChannelBlocks::reduce_and_apply(const std::function<void(int64_t, int64_t)>
     });
     return;
   }
+  for (int64_t unit = 0; unit < units(); ++unit) prepare(unit);
   parallel_for(units() * chunks, grain(), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) reduce(i / chunks, i % chunks);
   });
   for (int64_t unit = 0; unit < units(); ++unit) finish(unit);
   for_chunks_backwards(apply);
+}
+
+void ChannelBlocks::for_units(int64_t count, const std::function<void(int64_t)>& f) {
+  constexpr int64_t kGrainUnits = 16;
+  parallel_for(count, kGrainUnits, [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) f(unit);
+  });
 }
 
 NormaliseRun at(NormaliseRun run, int64_t offset, const UnitNumbers& numbers, int64_t unit) {

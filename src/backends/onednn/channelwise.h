@@ -39,11 +39,15 @@ struct ChannelBlocks {
   // left in the cache comes first.
   void for_chunks_backwards(const std::function<void(int64_t, int64_t)>& f) const;
 
-  // reduce(unit, chunk) on all chunks, finish(unit) on all units, then apply(unit, chunk); a unit's
-  // passes follow each other on one thread where that keeps all threads busy.
-  void reduce_and_apply(const std::function<void(int64_t, int64_t)>& reduce,
+  // prepare(unit), reduce(unit, chunk) on its chunks, finish(unit), then apply(unit, chunk); these
+  // follow each other on one thread where that keeps all threads busy.
+  void reduce_and_apply(const std::function<void(int64_t)>& prepare,
+                        const std::function<void(int64_t, int64_t)>& reduce,
                         const std::function<void(int64_t)>& finish,
                         const std::function<void(int64_t, int64_t)>& apply) const;
+
+  // Calls f(unit) in parallel on the first `count` units.
+  static void for_units(int64_t count, const std::function<void(int64_t)>& f);
 
  private:
   int64_t grain() const;  // chunks that are worth a thread

@@ -40,7 +40,9 @@ class Problem {
   }
 
   DType type() const { return type_; }
-  Memories any() const { return {any_md(src_, type_), any_md(weights_, type_), any_md(dst_, type_)}; }
+  Memories any() const {
+    return {any_md(src_, type_), any_md(weights_, type_), any_md(dst_, type_)};
+  }
   // Row-major activations; the library chooses the weights.
   Memories plain() const {
     return {plain_md(src_, type_), any_md(weights_, type_), plain_md(dst_, type_)};

@@ -230,9 +230,8 @@ Implementation implement(const Fill& op, const OpDesc& desc, Layouts&) {
   result.make = [n, value = static_cast<float>(op.value)] {
     return own_kernel("flat", 0, [=](const KernelArgs& args) {
       float* dst = args.out[0].as<float>();
-      parallel_flat(n, [=](int64_t begin, int64_t end) {
-        std::fill(dst + begin, dst + end, value);
-      });
+      parallel_flat(n,
+                    [=](int64_t begin, int64_t end) { std::fill(dst + begin, dst + end, value); });
     });
   };
   return result;

@@ -49,8 +49,8 @@ Run select_forward(const Eltwise& op, int64_t n, bool accumulate) {
     float* dst = args.out[0].as<float>();
     parallel_flat(n, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const float y = kind == Eltwise::Kind::prod ? product(srcs, i, srcs.size())
-                                                    : srcs[winner(srcs, i)][i];
+        const float y =
+            kind == Eltwise::Kind::prod ? product(srcs, i, srcs.size()) : srcs[winner(srcs, i)][i];
         dst[i] = accumulate ? dst[i] + y : y;
       }
     });
@@ -94,10 +94,9 @@ Implementation implement(const Eltwise& op, const OpDesc& desc, Layouts&) {
   const int64_t n = result.desc.out[0].storage_count();
   result.make = [op, n, layout, resolved = result.desc, forward] {
     const bool accumulate = resolved.accumulates(0);
-    Run run = !forward ? select_backward(op, n, resolved)
-              : op.kind == Eltwise::Kind::sum
-                  ? sum_forward(op, n, resolved.in.size(), accumulate)
-                  : select_forward(op, n, accumulate);
+    Run run = !forward                        ? select_backward(op, n, resolved)
+              : op.kind == Eltwise::Kind::sum ? sum_forward(op, n, resolved.in.size(), accumulate)
+                                              : select_forward(op, n, accumulate);
     return own_kernel(own_impl(layout), 0, std::move(run));
   };
   return result;

@@ -8,9 +8,7 @@ namespace {
 // gamma * (conv + bias - mean) / std + beta as a convolution of its own.
 void fold(const FoldBatchNorm& op, const KernelArgs& args) {
   size_t next = 0;
-  const auto take = [&](bool present) {
-    return present ? args.in[next++].as<float>() : nullptr;
-  };
+  const auto take = [&](bool present) { return present ? args.in[next++].as<float>() : nullptr; };
   const float *weights = take(true), *bias = take(op.bias);
   const float *mean = take(true), *variance = take(true), *factor = take(true);
   const float *gamma = take(op.gamma), *beta = take(op.beta);

@@ -18,9 +18,9 @@ struct Matrices {
     const int axis = shape.canonical_axis(op.axis);
     const int64_t rows = shape.count(0, axis), k = shape.count_from(axis), o = op.num_output;
     src = plain_md({rows, k}, DType::f32);
-    weights = op.transpose ? MemoryDesc({o, k}, dnnl::memory::data_type::f32,
-                                        dnnl::memory::dims{1, o})
-                           : plain_md({o, k}, DType::f32);
+    weights = op.transpose
+                  ? MemoryDesc({o, k}, dnnl::memory::data_type::f32, dnnl::memory::dims{1, o})
+                  : plain_md({o, k}, DType::f32);
     bias = plain_md({o}, DType::f32);
     dst = plain_md({rows, o}, DType::f32);
   }

@@ -15,27 +15,26 @@ Implementation implement(const SgdUpdate& op, const OpDesc& desc, Layouts& layou
   const int64_t n = layouts.bytes(result.desc.out[0]) / size_of(DType::f32);
   result.make = [=] {
     const FlatKernels& flat = vector_kernels().flat;
-    return own_kernel(std::string("flat:") + vector_kernels().isa, 0,
-                      [=](const KernelArgs& args) {
-                        const double* hyper = args.in[1].as<double>();
-                        SgdRun base{};
-                        base.grad = args.in[0].as<float>();
-                        base.weights = args.out[0].as<float>();
-                        base.history = args.out[1].as<float>();
-                        base.rate = static_cast<float>(hyper[0]);
-                        base.decay = static_cast<float>(hyper[1]);
-                        base.momentum = static_cast<float>(hyper[2]);
-                        base.scale = static_cast<float>(hyper[3]);
-                        base.nesterov = op.nesterov;
-                        base.l1 = op.l1;
-                        parallel_flat(n, [&](int64_t begin, int64_t end) {
-                          SgdRun run = base;
-                          run.grad += begin;
-                          run.weights += begin;
-                          run.history += begin;
-                          flat.sgd(run, end - begin);
-                        });
-                      });
+    return own_kernel(std::string("flat:") + vector_kernels().isa, 0, [=](const KernelArgs& args) {
+      const double* hyper = args.in[1].as<double>();
+      SgdRun base{};
+      base.grad = args.in[0].as<float>();
+      base.weights = args.out[0].as<float>();
+      base.history = args.out[1].as<float>();
+      base.rate = static_cast<float>(hyper[0]);
+      base.decay = static_cast<float>(hyper[1]);
+      base.momentum = static_cast<float>(hyper[2]);
+      base.scale = static_cast<float>(hyper[3]);
+      base.nesterov = op.nesterov;
+      base.l1 = op.l1;
+      parallel_flat(n, [&](int64_t begin, int64_t end) {
+        SgdRun run = base;
+        run.grad += begin;
+        run.weights += begin;
+        run.history += begin;
+        flat.sgd(run, end - begin);
+      });
+    });
   };
   return result;
 }

@@ -76,9 +76,9 @@ class Targets {
       : op_(op), classes_(vectors.axis), labels_(args.in[1].as<float>()) {
     const int64_t all = vectors.count();
     const auto used = static_cast<double>(
-        op.has_ignore ? all - std::count_if(labels_, labels_ + all,
-                                            [&](float l) { return is_ignored(l); })
-                      : all);
+        op.has_ignore
+            ? all - std::count_if(labels_, labels_ + all, [&](float l) { return is_ignored(l); })
+            : all);
     double base = 1;
     weight_ = static_cast<double>(images);
     switch (op.normalization) {
@@ -211,8 +211,7 @@ Implementation plain(const OpDesc& desc, const std::vector<Slot>& activations,
 Implementation implement(const Softmax& op, const OpDesc& desc, Layouts&) {
   const Vectors vectors(desc.out[0].shape, op.axis);
   if (desc.pass == Pass::forward) {
-    Implementation result =
-        plain(desc, {out_slot(0), in_slot(0)}, 0, softmax_forward(vectors));
+    Implementation result = plain(desc, {out_slot(0), in_slot(0)}, 0, softmax_forward(vectors));
     result.in_place = {{0, 0}};
     return result;
   }
@@ -228,9 +227,8 @@ Implementation implement(const SoftmaxLoss& op, const OpDesc& desc, Layouts&) {
     const Vectors vectors(desc.in[0].shape, op.axis);
     ScratchPlan scratch;
     scratch.take<double>(vectors.count());
-    Implementation result =
-        plain(desc, {out_slot(1), in_slot(0), in_slot(1)}, scratch.bytes(),
-              loss_forward(op, vectors, desc.in[0].shape[0]));
+    Implementation result = plain(desc, {out_slot(1), in_slot(0), in_slot(1)}, scratch.bytes(),
+                                  loss_forward(op, vectors, desc.in[0].shape[0]));
     result.in_place = {{1, 0}};
     return result;
   }

@@ -27,7 +27,7 @@ struct NormaliseRun {
 };
 
 // With d = diff_dst where mask (everywhere without one):
-// diff_src = scale * d + slope * (src - mean) + shift; diff_addend = d. Added where asked.
+// diff_src = scale * (d - shift - slope * (src - mean)); diff_addend = d. Added where asked.
 struct NormaliseBackwardRun {
   const float* diff_dst;
   const float* src;
