@@ -1,0 +1,117 @@
+// Times op cases on a backend, or prints what backends support.
+// usage: ops_bench [--mode=perf|support] [--backend=NAME] [--cases=small|resnet20|resnet50] [--batch=N]
+//                  [--filter=TEXT] [--threads=N] [--bind=auto|cores|none]
+// perf prints, for each pass of each case: milliseconds (the best of several runs), GFLOP/s where multiply-adds are
+// counted (two a multiply-add), GB/s of inputs and outputs otherwise.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "ops/cases.h"
+#include "ops/runner.h"
+#include "ops/support.h"
+#include "resnet/base/error.h"
+#include "resnet/base/parallel.h"
+
+namespace resnet::testing {
+namespace {
+
+using Options = std::map<std::string, std::string>;
+
+Options parse(int argc, char** argv) {
+  Options options{{"mode", "perf"}, {"backend", "onednn"}, {"cases", "resnet20"}, {"batch", "128"},
+                  {"filter", ""},   {"threads", "0"},      {"bind", "auto"}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const size_t equals = argument.find('=');
+    if (argument.rfind("--", 0) != 0 || equals == std::string::npos ||
+        options.count(argument.substr(2, equals - 2)) == 0) {
+      throw ConfigError("unknown option '" + argument +
+                        "'; see the head of tools/bench/ops_bench.cpp");
+    }
+    options[argument.substr(2, equals - 2)] = argument.substr(equals + 1);
+  }
+  return options;
+}
+
+double seconds_of_run(const Prepared& prepared) {
+  const auto start = std::chrono::steady_clock::now();
+  prepared.run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The best of at least 5 runs and a quarter of a second, after one to warm up.
+double best_seconds(const Prepared& prepared) {
+  constexpr double kEnough = 0.25;
+  seconds_of_run(prepared);
+  double best = INFINITY, total = 0;
+  for (int i = 0; i < 5 || total < kEnough; ++i) {
+    const double s = seconds_of_run(prepared);
+    best = std::min(best, s);
+    total += s;
+  }
+  return best;
+}
+
+double bytes_of(const std::vector<TensorDesc>& descs) {
+  double bytes = 0;
+  for (const TensorDesc& d : descs) bytes += static_cast<double>(d.count() * size_of(d.dtype));
+  return bytes;
+}
+
+void time_pass(Backend& backend, const Case& c, Pass pass) {
+  Runner runner(backend, c);
+  if (const Support support = runner.supports(pass); !support.ok) {
+    std::printf("%-28s %-17s refused: %s\n", c.name.c_str(), name_of(pass), support.reason.c_str());
+    return;
+  }
+  const Prepared prepared = runner.prepare(pass);
+  const double seconds = best_seconds(prepared);
+  const auto operations =
+      2.0 * static_cast<double>(multiply_adds(c.op, forward_inputs(c, DType::f32)));
+  const double bytes = bytes_of(prepared.desc.in) + bytes_of(prepared.desc.out);
+  const bool computes = operations > 0;
+  std::printf("%-28s %-17s %10.3f ms %9.1f %s  %s\n", c.name.c_str(), name_of(pass), seconds * 1e3,
+              (computes ? operations : bytes) / seconds * 1e-9, computes ? "GFLOP/s" : "GB/s   ",
+              prepared.kernel->impl().c_str());
+  std::fflush(stdout);
+}
+
+void perf(const Options& options) {
+  const std::unique_ptr<Backend> backend = make_backend(options.at("backend"));
+  std::fprintf(
+      stderr, "%s\n%s\n", backend->description().c_str(),
+      setup_threads(std::stoi(options.at("threads")), parse_bind(options.at("bind"))).c_str());
+  const std::string& set = options.at("cases");
+  const std::vector<Case> cases =
+      set == "small" ? small_cases() : net_cases(set, std::stoll(options.at("batch")));
+  for (const Case& c : cases) {
+    if (c.name.find(options.at("filter")) == std::string::npos) continue;
+    for (Pass pass : Runner::passes(c)) time_pass(*backend, c, pass);
+  }
+}
+
+int run(int argc, char** argv) {
+  try {
+    const Options options = parse(argc, argv);
+    if (options.at("mode") == "support") {
+      std::fputs(support_markdown().c_str(), stdout);
+    } else if (options.at("mode") == "perf") {
+      perf(options);
+    } else {
+      throw ConfigError("unknown mode '" + options.at("mode") + "'; use perf or support");
+    }
+    return 0;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "ops_bench: %s\n", e.what());
+    return static_cast<int>(e.code());
+  }
+}
+
+}  // namespace
+}  // namespace resnet::testing
+
+int main(int argc, char** argv) { return resnet::testing::run(argc, argv); }
