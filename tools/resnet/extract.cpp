@@ -101,6 +101,7 @@ ExitCode run(const Operands& images) {
   std::filesystem::create_directories(FLAGS_output, error);
   if (error) throw DataError(FLAGS_output + ": cannot be created: " + error.message());
   std::vector<std::string> keep;
+  keep.reserve(outputs.size());
   for (const Output& output : outputs) keep.push_back(output.blob);
   run_batches(*net, *input, keep, [&](Session& session, int64_t, int64_t count) {
     for (Output& output : outputs)

@@ -12,7 +12,8 @@
 namespace resnet::cli {
 namespace {
 
-[[noreturn]] void exit_after_bug() { _exit(static_cast<int>(ExitCode::internal)); }
+// As an attribute of the type, which glog asks for.
+__attribute__((noreturn)) void exit_after_bug() { _exit(static_cast<int>(ExitCode::internal)); }
 
 }  // namespace
 
