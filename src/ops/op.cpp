@@ -2,8 +2,8 @@
 
 #include <type_traits>
 
-#include "resnet/base/error.h"
 #include "ops/rules.h"
+#include "resnet/base/error.h"
 
 namespace resnet {
 namespace rules {
