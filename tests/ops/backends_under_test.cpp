@@ -13,11 +13,6 @@ bool BackendUnderTest::may_refuse(const Case& c, Pass pass) const {
   return listed(c.name) || listed(c.name + ":" + name_of(pass));
 }
 
-Backend& reference_backend() {
-  static const std::unique_ptr<Backend> backend = make_backend("reference");
-  return *backend;
-}
-
 std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
 
 const std::vector<BackendUnderTest>& backends_under_test() {

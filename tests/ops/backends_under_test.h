@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cases.h"
+#include "equality.h"
 #include "resnet/backend/backend.h"
 
 namespace resnet::testing {
@@ -20,7 +21,6 @@ struct BackendUnderTest {
   bool may_refuse(const Case& c, Pass pass) const;
 };
 
-Backend& reference_backend();
 // onednn, and the reference backend once more, loaded as a module.
 const std::vector<BackendUnderTest>& backends_under_test();
 const BackendUnderTest& backend_under_test(const std::string& name);

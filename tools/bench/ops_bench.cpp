@@ -1,8 +1,8 @@
-// Times op cases on a backend, or prints what backends support.
-// usage: ops_bench [--mode=perf|support] [--backend=NAME] [--cases=small|resnet20|resnet50] [--batch=N]
+// Times op cases on a backend, compares it with `reference`, or prints what backends support.
+// usage: ops_bench [--mode=perf|test|support] [--backend=NAME|FILE.so] [--cases=small|resnet20|resnet50] [--batch=N]
 //                  [--filter=TEXT] [--threads=N] [--bind=auto|cores|none]
 // perf prints, for each pass of each case: milliseconds (the best of several runs), GFLOP/s where multiply-adds are
-// counted (two a multiply-add), GB/s of inputs and outputs otherwise.
+// counted (two a multiply-add), GB/s of inputs and outputs otherwise. test is what a new backend must pass.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ops/cases.h"
+#include "ops/equality.h"
 #include "ops/runner.h"
 #include "ops/support.h"
 #include "resnet/base/error.h"
@@ -80,29 +81,49 @@ void time_pass(Backend& backend, const Case& c, Pass pass) {
   std::fflush(stdout);
 }
 
-void perf(const Options& options) {
-  const std::unique_ptr<Backend> backend = make_backend(options.at("backend"));
-  std::fprintf(
-      stderr, "%s\n%s\n", backend->description().c_str(),
-      setup_threads(std::stoi(options.at("threads")), parse_bind(options.at("bind"))).c_str());
+std::vector<Case> chosen_cases(const Options& options) {
   const std::string& set = options.at("cases");
-  const std::vector<Case> cases =
+  std::vector<Case> cases =
       set == "small" ? small_cases() : net_cases(set, std::stoll(options.at("batch")));
+  std::erase_if(
+      cases, [&](const Case& c) { return c.name.find(options.at("filter")) == std::string::npos; });
+  return cases;
+}
+
+// Returns whether nothing failed.
+bool test(Backend& backend, const std::vector<Case>& cases) {
+  bool good = true;
   for (const Case& c : cases) {
-    if (c.name.find(options.at("filter")) == std::string::npos) continue;
-    for (Pass pass : Runner::passes(c)) time_pass(*backend, c, pass);
+    const Report report = compare_with_reference(backend, c);
+    good = good && report.failures.empty();
+    std::printf("%-28s %s\n", c.name.c_str(), report.failures.empty() ? "ok" : "FAILED");
+    for (const std::string& failure : report.failures) std::printf("  %s\n", failure.c_str());
+    for (const auto& [pass, reason] : report.refusals) {
+      std::printf("  %s is refused: %s\n", name_of(pass), reason.c_str());
+    }
   }
+  return good;
 }
 
 int run(int argc, char** argv) {
   try {
     const Options options = parse(argc, argv);
-    if (options.at("mode") == "support") {
+    const std::string& mode = options.at("mode");
+    if (mode == "support") {
       std::fputs(support_markdown().c_str(), stdout);
-    } else if (options.at("mode") == "perf") {
-      perf(options);
-    } else {
-      throw ConfigError("unknown mode '" + options.at("mode") + "'; use perf or support");
+      return 0;
+    }
+    if (mode != "perf" && mode != "test") {
+      throw ConfigError("unknown mode '" + mode + "'; use perf, test or support");
+    }
+    const std::unique_ptr<Backend> backend = make_backend(options.at("backend"));
+    std::fprintf(stderr, "%s\n", backend->description().c_str());
+    const Bind bind = parse_bind(options.at("bind"));
+    std::fprintf(stderr, "%s\n", setup_threads(std::stoi(options.at("threads")), bind).c_str());
+    const std::vector<Case> cases = chosen_cases(options);
+    if (mode == "test") return test(*backend, cases) ? 0 : 1;
+    for (const Case& c : cases) {
+      for (Pass pass : Runner::passes(c)) time_pass(*backend, c, pass);
     }
     return 0;
   } catch (const Error& e) {

@@ -101,7 +101,7 @@ struct Eltwise {
 // Caffe's pooling. Output extent: ceil or floor of (in + 2 pad - kernel) / stride, plus 1; with
 // ceil a last window that would start at or beyond in + pad is dropped (only when a pad is
 // non-zero). Average divides by the window clipped to in + pad (padding counts); max takes the
-// first maximum.
+// first maximum, or a NaN if there is one.
 // forward: in src; out dst [, index if has_index: position i*kw + j inside the window, like dst, u8
 // when kh*kw <= 255 else i32]. backward: in diff_dst [, index]; out diff_src
 struct Pooling {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "backends/reference/kernels.h"
@@ -54,7 +55,7 @@ void forward_max(const Pooling& op, const OpDesc& desc, const KernelArgs& args) 
     for (int64_t y = rows.begin; y < rows.end; ++y) {
       for (int64_t x = columns.begin; x < columns.end; ++x) {
         const double value = src[plane + y * s.w + x];
-        if (!(value > best)) continue;
+        if (value <= best || std::isnan(best)) continue;
         best = value;
         index = (y - rows.start) * op.kernel[1] + x - columns.start;
       }
