@@ -200,6 +200,7 @@ std::string solver_text(const CifarNet& net) {
   std::string text = heading(net, "the recipe for training") +
                      "net: \"train_val.prototxt\"\n"
                      "test_interval: 1000  # a test covers every test image once\n"
+                     "test_initialization: false  # BatchNorm has no statistics before training\n"
                      "\n"
                      "base_lr: 0.1\n";
   if (net.depth >= kWarmUpDepth) {
