@@ -30,5 +30,11 @@ DEFINE_string(bind, "auto",
 DEFINE_string(math, "FLOAT32", "FLOAT32: precision of the computation");
 DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
 
+DEFINE_int64(memory_budget, 0,
+             "MIB: rebuild cheap tensors in backward until the activations fit; 0: off");
+DEFINE_bool(fuse, true, "compute a layer at a time: slower, for comparison");
+DEFINE_bool(reuse, true, "give every tensor memory of its own");
+DEFINE_bool(layouts, true, "keep tensors in row-major N,C,H,W order: slower, for comparison");
+
 DEFINE_bool(json, false, "print one JSON object instead of text");
 DEFINE_bool(quiet, false, "log warnings and errors only, show no progress");

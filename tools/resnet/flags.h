@@ -30,6 +30,12 @@ DECLARE_string(bind);
 DECLARE_string(math);
 DECLARE_bool(deterministic);
 
+// How a net is planned.
+DECLARE_int64(memory_budget);
+DECLARE_bool(fuse);
+DECLARE_bool(reuse);
+DECLARE_bool(layouts);
+
 // Output.
 DECLARE_bool(json);
 DECLARE_bool(quiet);

@@ -12,6 +12,7 @@
 #include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
 #include "resnet/solver/solver_files.h"
+#include "setup.h"
 
 namespace resnet::cli {
 namespace {
@@ -95,6 +96,7 @@ NetFile read_net_file(Phase phase) {
     throw ConfigError("give the net by either --model=FILE or --solver=FILE");
   }
   NetText text = FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver);
+  text.file.options.plan = plan_options();
   text.file.options.level = FLAGS_level;
   text.file.options.stages = split_list(FLAGS_stage);
   if (FLAGS_batch < 0) throw ConfigError("--batch takes a number from 1");

@@ -302,7 +302,7 @@ void draw_curve(const std::string& jsonl, const std::string& png) {
   draw_curve_line(image, loss, run.loss, kBlue, 2, false);
   if (errors) {
     const Panel error = make_panel({kLeft, kBottom - height, kWidth, height}, x_max,
-                                   {&run.train_error, &run.test_error}, 0.02);
+                                   {&run.train_error, &run.test_error}, 0);
     draw_axes(image, error, "error (%)", true);
     std::vector<std::pair<std::string, cv::Scalar>> legend;
     if (!run.train_error.empty()) legend.emplace_back("training", kBlue);

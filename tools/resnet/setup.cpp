@@ -37,4 +37,14 @@ std::shared_ptr<Backend> open_backend() {
   return make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
 }
 
+PlanOptions plan_options() {
+  if (FLAGS_memory_budget < 0) throw ConfigError("--memory_budget takes a number of MiB, or 0");
+  PlanOptions options;
+  options.fuse = FLAGS_fuse;
+  options.reuse = FLAGS_reuse;
+  options.layouts = FLAGS_layouts;
+  options.memory_budget_bytes = FLAGS_memory_budget << 20;
+  return options;
+}
+
 }  // namespace resnet::cli

@@ -68,6 +68,7 @@ Feed open_feed(const SolverFiles& files, Phase phase, uint64_t seed) {
 Net plan(const SolverFiles& files, std::shared_ptr<Backend> backend, const Feed& train,
          const Feed& test) {
   NetOptions options;
+  options.plan = plan_options();
   options.plan.shards = FLAGS_shards;
   options.locate = [files](int layer) { return files.locate(layer); };
   return Net(files.net, std::move(backend), options, train.shapes(), test.shapes());
@@ -182,6 +183,10 @@ extern const Command kTrain = {
               {"max_iter"},
               {"seed", "N: of weights, order and augmentation; replaces the solver's random_seed"},
               {"shards"},
+              {"memory_budget"},
+              {"fuse"},
+              {"reuse"},
+              {"layouts"},
               {"batch", "N: images in a training batch; 0: as the net says"},
               {"loader_threads"},
               {"allow_missing"},
