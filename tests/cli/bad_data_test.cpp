@@ -1,6 +1,7 @@
 // Data sets, images and arrays that cannot be read: one line and exit code 3.
 #include <gtest/gtest.h>
 
+#include "cli/npy_file.h"
 #include "cli/tool.h"
 #include "resnet/proto/resnet.pb.h"
 
@@ -93,6 +94,34 @@ TEST_F(BadData, ImagesAndArrays) {
   expect_failure(run({"extract", "--output=red.ppm/out", "--blobs=prob", "red.ppm"}), 3,
                  {"red.ppm/out"});
   EXPECT_FALSE(files_.has("out/prog.npy"));
+}
+
+TEST_F(BadData, DamagedArrays) {
+  ASSERT_EQ(files_.train().code, 0);
+  const std::string good = npy_bytes("(1, 3, 8, 8)", std::vector<float>(192, 0.5F));
+  const auto refused = [&](const std::string& from, const std::string& to, int code) {
+    files_.write("x.npy", good);
+    if (!from.empty()) files_.replace("x.npy", from, to);
+    const RunResult result = files_.run({"extract", "--quiet", "--model=deploy.prototxt",
+                                         "--weights=snap/tiny_iter_4.caffemodel", "--blobs=prob",
+                                         "--input=x.npy", "--output=out"});
+    if (code == 0) {
+      EXPECT_EQ(result.code, 0) << result.err;
+    } else {
+      expect_failure(result, code, {"x.npy"});
+    }
+  };
+  refused("", "", 0);
+  refused("(1, 3, 8, 8)", "(2, 3, 8, 8)", 3);
+  refused("(1, 3, 8, 8)", "(3, 8, 8)   ", 3);
+  refused("(1, 3, 8, 8)", "(1, 3, 8,-8)", 3);
+  refused("(1, 3, 8, 8), }        ", "(4611686018427387904,)}", 3);
+  refused("'<f4'", "'<i4'", 3);
+  refused("'<f4'", "'<f8'", 3);
+  refused("False", "True ", 3);
+  refused("NUMPY", "NUMPI", 3);
+  refused("'shape'", "'shapp'", 3);
+  refused("(1, 3, 8, 8)", "(1, 3, 16,4)", 2);  // sound, but not what the net takes
 }
 
 TEST_F(BadData, LossThatIsNotFinite) {

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <span>
 
+#include "cli/npy_file.h"
 #include "cli/tool.h"
 #include "resnet/io/caffemodel.h"
 
@@ -13,22 +13,6 @@ namespace resnet::test {
 namespace {
 
 constexpr char kWeights[] = "--weights=snap/tiny_iter_4.caffemodel";
-
-struct Npy {
-  std::string header;
-  std::vector<float> values;
-};
-
-// Splits an .npy file of version 1.
-Npy parse_npy(const std::string& bytes) {
-  EXPECT_EQ(bytes.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
-  const size_t length =
-      static_cast<unsigned char>(bytes[8]) + 256U * static_cast<unsigned char>(bytes[9]);
-  EXPECT_EQ((10 + length) % 64, 0U);
-  Npy npy{bytes.substr(10, length), std::vector<float>((bytes.size() - 10 - length) / 4)};
-  std::memcpy(npy.values.data(), bytes.data() + 10 + length, npy.values.size() * 4);
-  return npy;
-}
 
 std::vector<float> blob(const WeightSet& weights, const std::string& layer, int index) {
   for (const NamedBlob& blob : weights.blobs) {

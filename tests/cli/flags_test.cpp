@@ -1,7 +1,7 @@
 // How the command line is read: spellings, errors, help, exit codes.
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <set>
 #include <sstream>
 
 #include "cli/tool.h"
@@ -43,7 +43,10 @@ TEST_F(Flags, HelpOfEveryCommandIsComplete) {
     EXPECT_EQ(one.err, "");
     EXPECT_EQ(run({"help", name}).out, one.out);
     std::istringstream lines(one.out);
+    std::set<std::string> flags;
     for (std::string line; std::getline(lines, line);) {
+      const std::string flag = line.substr(0, line.find_first_of("= ", 2));
+      EXPECT_TRUE(!flag.starts_with("  --") || flags.insert(flag).second) << name << ": " << flag;
       EXPECT_TRUE(line.size() <= 100 || line.starts_with("  resnet")) << name << ": " << line;
     }
   }

@@ -97,7 +97,7 @@ extern const Command kConvert = {
               {"format"},
               {"train"},
               {"test"},
-              {"seed", "N: shapes: seed of the images"},
+              {"seed", "N: shapes: seed of the images (default 1)"},
               {"json"}},
     .examples =
         "resnet convert shapes --output=data/shapes\n"

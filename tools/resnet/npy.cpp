@@ -65,7 +65,7 @@ Shape parse_shape(std::string_view text, const std::string& path) {
 template <class T>
 std::vector<float> values_of(std::string_view data, const Shape& shape, const std::string& path) {
   const auto count = static_cast<size_t>(shape.count());
-  if (data.size() != count * sizeof(T)) {
+  if (data.size() % sizeof(T) != 0 || data.size() / sizeof(T) != count) {
     throw DataError(path + ": " + std::to_string(data.size()) + " bytes of data do not make " +
                     shape.str() + "; is the file truncated?");
   }
