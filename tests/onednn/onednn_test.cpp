@@ -216,7 +216,7 @@ TEST_F(Onednn, OwnKernelsDoNotDependOnThreads) {
 
 // Every pair that supports() offers gives the same result in shared memory.
 TEST_F(Onednn, InPlaceEqualsSeparate) {
-  const TensorDesc src = image(6, 16, 9, 7, Layout::blocked(preferred_block()));
+  const TensorDesc src = image(64, 16, 16, 16, Layout::blocked(preferred_block()));
   Convolution sum = conv3x3(16);
   sum.sum = true;
   Eltwise add;

@@ -132,10 +132,12 @@ class Forward : PassBase {
     base.dst = data<float>(args.out, 0);
     base.mask = writes_bits ? mask : nullptr;
     base.relu = op.relu;
+    base.stream = worth_streaming(base.dst, desc.out[0].storage_count(), {base.src, base.addend});
     const auto apply = [&](int64_t unit, int64_t chunk) {
       blocks.for_runs(unit, chunk, [&](int64_t offset, int64_t pixels) {
         kernels->normalise(at(base, offset, numbers, unit), pixels);
       });
+      vector_kernels().finish_streams();
     };
     if (operands.out_saved < 0) {
       ChannelBlocks::for_units(blocks.units(), [&](int64_t unit) {
@@ -144,7 +146,7 @@ class Forward : PassBase {
           set_numbers(args, numbers, unit, lane, c, given_moments(args, unit / blocks.blocks, c));
         });
       });
-      blocks.for_chunks_backwards(apply);
+      blocks.for_chunks(apply);
     } else {
       blocks.reduce_and_apply([&](int64_t unit) { numbers.clear(unit); },
                               [&](int64_t unit, int64_t chunk) {
@@ -258,6 +260,13 @@ class Backward : PassBase {
     base.diff_addend = data<float>(args.out, operands.diff_addend);
     base.accumulate_src = accumulates(0);
     base.accumulate_addend = accumulates(operands.diff_addend);
+    const int64_t floats = desc.out[0].storage_count();
+    const auto streams = [&](const float* out) {
+      return worth_streaming(out, floats, {base.diff_dst, base.src});
+    };
+    base.stream =
+        !base.accumulate_src && streams(base.diff_src) &&
+        (base.diff_addend == nullptr || (!base.accumulate_addend && streams(base.diff_addend)));
 
     blocks.reduce_and_apply(
         [&](int64_t unit) { prepare_unit(args, numbers, unit); },
@@ -273,6 +282,7 @@ class Backward : PassBase {
           blocks.for_runs(unit, chunk, [&](int64_t offset, int64_t pixels) {
             kernels->normalise_backward(at(base, offset, numbers, unit), pixels);
           });
+          vector_kernels().finish_streams();
         });
     write_parameter_gradients(args);
   }

@@ -29,9 +29,9 @@ int64_t ChannelBlocks::grain() const {
   return std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(floats, 1));
 }
 
-void ChannelBlocks::for_chunks_backwards(const std::function<void(int64_t, int64_t)>& f) const {
+void ChannelBlocks::for_chunks(const std::function<void(int64_t, int64_t)>& f) const {
   parallel_for(units() * chunks, grain(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = end; i-- > begin;) f(i / chunks, i % chunks);
+    for (int64_t i = begin; i < end; ++i) f(i / chunks, i % chunks);
   });
 }
 
@@ -44,19 +44,19 @@ void ChannelBlocks::reduce_and_apply(const std::function<void(int64_t)>& prepare
     parallel_for(units(), (grain() + chunks - 1) / chunks, [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
         prepare(unit);
-        for (int64_t chunk = 0; chunk < chunks; ++chunk) reduce(unit, chunk);
+        for (int64_t chunk = chunks; chunk-- > 0;) reduce(unit, chunk);
         finish(unit);
-        for (int64_t chunk = chunks; chunk-- > 0;) apply(unit, chunk);
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) apply(unit, chunk);
       }
     });
     return;
   }
   for (int64_t unit = 0; unit < units(); ++unit) prepare(unit);
   parallel_for(units() * chunks, grain(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) reduce(i / chunks, i % chunks);
+    for (int64_t i = end; i-- > begin;) reduce(i / chunks, i % chunks);
   });
   for (int64_t unit = 0; unit < units(); ++unit) finish(unit);
-  for_chunks_backwards(apply);
+  for_chunks(apply);
 }
 
 void ChannelBlocks::for_units(int64_t count, const std::function<void(int64_t)>& f) {

@@ -35,12 +35,12 @@ struct ChannelBlocks {
     }
   }
 
-  // Calls f(unit, chunk) for all in parallel, each thread's range backwards: what a previous pass
-  // left in the cache comes first.
-  void for_chunks_backwards(const std::function<void(int64_t, int64_t)>& f) const;
+  // Calls f(unit, chunk) for all in parallel.
+  void for_chunks(const std::function<void(int64_t, int64_t)>& f) const;
 
   // prepare(unit), reduce(unit, chunk) on its chunks, finish(unit), then apply(unit, chunk); these
-  // follow each other on one thread where that keeps all threads busy.
+  // follow each other on one thread where that keeps all threads busy. reduce goes backwards: the
+  // step before left the end of its output in the caches, reduce leaves the beginning.
   void reduce_and_apply(const std::function<void(int64_t)>& prepare,
                         const std::function<void(int64_t, int64_t)>& reduce,
                         const std::function<void(int64_t)>& finish,

@@ -36,9 +36,12 @@ Run sum_forward(const Eltwise& op, int64_t n, size_t inputs, bool accumulate) {
   return [=, relu = op.relu](const KernelArgs& args) {
     const std::vector<const float*> srcs = pointers(args.in);
     float* dst = args.out[0].as<float>();
+    const bool stream =
+        worth_streaming(dst, n, {}) && std::find(srcs.begin(), srcs.end(), dst) == srcs.end();
     parallel_flat(n, [&](int64_t begin, int64_t end) {
       flat.weighted_sum(srcs.data(), coeff.data(), static_cast<int>(srcs.size()), begin,
-                        dst + begin, end - begin, relu, accumulate);
+                        dst + begin, end - begin, relu, accumulate, stream);
+      vector_kernels().finish_streams();
     });
   };
 }

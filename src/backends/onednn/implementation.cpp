@@ -134,4 +134,10 @@ void parallel_copy(std::byte* dst, const std::byte* src, int64_t bytes) {
   });
 }
 
+bool worth_streaming(const float* dst, int64_t floats, std::initializer_list<const float*> inputs) {
+  constexpr int64_t kFloats = int64_t{1} << 18;  // 1 MiB
+  return floats >= kFloats && reinterpret_cast<uintptr_t>(dst) % 64 == 0 &&
+         std::find(inputs.begin(), inputs.end(), dst) == inputs.end();
+}
+
 }  // namespace resnet::onednn

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -77,6 +78,10 @@ std::string own_impl(const Layout& layout);
 // Calls f(begin, end) in parallel on ranges of [0, n) floats that begin at multiples of 1024.
 void parallel_flat(int64_t n, const std::function<void(int64_t, int64_t)>& f);
 void parallel_copy(std::byte* dst, const std::byte* src, int64_t bytes);
+
+// Whether `floats` floats at dst are worth storing past the caches: too many to stay there, aligned,
+// and not just read (none of `inputs`).
+bool worth_streaming(const float* dst, int64_t floats, std::initializer_list<const float*> inputs);
 
 // A tensor seen from one axis of its storage: element (o, k, i) is (o * axis + k) * inner + i.
 struct AxisView {

@@ -13,7 +13,8 @@ struct PoolShape {
 };
 
 // dst = (src - mean) * scale + shift [+ addend] [relu], on one run of pixels. Per-channel arrays have
-// `width` entries. Pointers that do not apply are null.
+// `width` entries. Pointers that do not apply are null. stream: store past the caches; outputs are
+// then aligned to 64 bytes, and finish_streams() must follow.
 struct NormaliseRun {
   const float* src;
   const float* addend;
@@ -23,7 +24,7 @@ struct NormaliseRun {
   const float* mean;
   const float* scale;
   const float* shift;
-  bool relu;
+  bool relu, stream;
 };
 
 // With d = diff_dst where mask (everywhere without one):
@@ -39,7 +40,7 @@ struct NormaliseBackwardRun {
   const float* scale;
   const float* slope;
   const float* shift;
-  bool accumulate_src, accumulate_addend;
+  bool accumulate_src, accumulate_addend, stream;
 };
 
 // Kernels on tensors of layout (N, C/width, H, W, width): a pixel is `width` consecutive floats, one
@@ -80,9 +81,10 @@ struct FlatKernels {
   void (*relu)(const float* src, float* dst, int64_t n, float slope, bool accumulate);
   void (*relu_backward)(const float* diff_dst, const float* dst, float* diff_src, int64_t n,
                         float slope, bool accumulate);
-  // dst = sum over i of coeff[i] * (srcs[i] + offset) [relu] [added to dst]; dst may be one of the srcs.
+  // dst = sum over i of coeff[i] * srcs[i][offset ..] [relu] [added to dst]; dst may be one of the
+  // srcs. stream as in NormaliseRun.
   void (*weighted_sum)(const float* const* srcs, const float* coeff, int count, int64_t offset,
-                       float* dst, int64_t n, bool relu, bool accumulate);
+                       float* dst, int64_t n, bool relu, bool accumulate, bool stream);
   void (*sgd)(const SgdRun& run, int64_t n);
 };
 
@@ -90,6 +92,7 @@ struct VectorKernels {
   const char* isa;  // "avx512", "avx2", "portable"
   BlockKernels blocked, plain;
   FlatKernels flat;
+  void (*finish_streams)();  // orders stores past the caches before what follows
 };
 
 const VectorKernels& portable_kernels();
