@@ -16,7 +16,7 @@ std::string linear_net(const std::string& dir, int batch) {
             "inner_product_param { num_output: 10 weight_filler { type: 'xavier' } }") +
       layer("loss", "SoftmaxWithLoss", "fc,label", "loss");
   const std::string eight = "batch_size: 8";
-  for (size_t at = 0; (at = net.find(eight, at)) != std::string::npos;) {
+  for (size_t at = 0; (at = net.find(eight, at)) != std::string::npos; ++at) {
     net.replace(at, eight.size(), "batch_size: " + std::to_string(batch));
   }
   return net;
