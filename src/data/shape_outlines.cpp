@@ -51,11 +51,9 @@ bool half_disc(Point p) { return p.y >= -347 && in_disc(p, 0, -347, 817); }
 
 bool bars(Point p) { return in_box(p, -543, -724, -181, 724) || in_box(p, 181, -724, 543, 724); }
 
-bool corner(Point p) {
-  return in_box(p, -572, -572, -114, 802) || in_box(p, -572, -572, 802, -114);
-}
+bool corner(Point p) { return in_box(p, -504, -504, -46, 870) || in_box(p, -504, -504, 870, -46); }
 
-bool crescent(Point p) { return in_disc(p, 0, 0, 842) && !in_disc(p, 463, 0, 716); }
+bool crescent(Point p) { return in_disc(p, 281, 0, 788) && !in_disc(p, 754, 0, 630); }
 
 bool line(Point p) { return in_box(p, -1020, -40, 1020, 40); }
 

@@ -7,9 +7,9 @@
 
 namespace resnet {
 
-inline constexpr int kOutlineUnit = 1024;  // one unit of length; every kind covers one unit of area
-inline constexpr int kOutlineReach =
-    992;  // no point of a kind is farther than this from its origin
+// One unit of length. Every kind covers one unit of area, with its centre of mass at the origin.
+inline constexpr int kOutlineUnit = 1024;
+inline constexpr int kOutlineReach = 1008;  // no point of a kind is farther from the origin
 
 struct Point {
   int x, y;

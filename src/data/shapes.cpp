@@ -80,9 +80,9 @@ struct Paint {
 Paint pick_paint(Random& random, const Colour3& colour) {
   Paint paint;
   paint.colour = colour;
-  for (int& slope : paint.slope) slope = pick(random, -60, 60);
+  for (int& slope : paint.slope) slope = pick(random, -40, 40);
   paint.slope_direction = kCircle[random.below(kTurn)];
-  paint.stripe_amplitude = pick(random, 0, 1) ? pick(random, 4, 18) : 0;
+  paint.stripe_amplitude = pick(random, 0, 1) ? pick(random, 3, 10) : 0;
   paint.stripe_period = pick(random, 3 * kPixel, 9 * kPixel);
   paint.stripe_direction = kCircle[random.below(kTurn)];
   return paint;
@@ -181,18 +181,19 @@ void draw_distraction(Random& random, Canvas& canvas) {
 std::vector<uint8_t> draw_shape(Random random, size_t kind) {
   const Colour3 background = pick_colour(random);
   Colour3 foreground = pick_colour(random);
-  while (difference(background, foreground) < 120) foreground = pick_colour(random);
+  while (difference(background, foreground) < 180) foreground = pick_colour(random);
 
   Canvas canvas(pick_paint(random, background));
   for (int left = pick(random, 0, 2); left > 0; --left) draw_distraction(random, canvas);
-  const int unit = pick(random, 17 * kPixel / 2, 13 * kPixel);
+  const int unit = pick(random, 10 * kPixel, 13 * kPixel);
   const int room = kCanvas / 2 - unit * kOutlineReach / kOutlineUnit;  // the shape stays inside
   const int x = kCanvas / 2 + pick(random, -room, room);
   const int y = kCanvas / 2 + pick(random, -room, room);
-  canvas.draw({kOutlines[kind].inside, x, y, unit, kCircle[random.below(kTurn)]},
-              pick_paint(random, foreground));
-  for (int left = pick(random, 0, 2); left > 0; --left) draw_distraction(random, canvas);
-  canvas.add_noise(random, pick(random, 2, 10));
+  const int angle = pick(random, -kTurn / 8, kTurn / 8);
+  canvas.draw(
+      {kOutlines[kind].inside, x, y, unit, kCircle[static_cast<size_t>(angle + kTurn) % kTurn]},
+      pick_paint(random, foreground));
+  canvas.add_noise(random, pick(random, 2, 6));
   return canvas.pixels();
 }
 

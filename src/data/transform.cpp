@@ -25,7 +25,7 @@ Shape mean_shape(const BlobProto& blob, const std::string& place) {
 
 BlobProto read_blob(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError(path + ": mean file cannot be read");
+  if (!file) throw DataError(path + ": mean file cannot be read; `resnet mean` makes one");
   BlobProto blob;
   if (!blob.ParseFromIstream(&file)) throw DataError(path + ": not a mean file (BlobProto)");
   return blob;
