@@ -52,8 +52,9 @@ class CaffeTraining : public CaffeFixture, public ::testing::WithParamInterface<
 
 // In iteration 16 the input of a ReLU is so near 0 that rounding decides about its sign: a run whose
 // sums are rounded in another order than Caffe's leaves Caffe's path there. The reference backend,
-// which sums in double, stays on it; for the other, each step is compared on its own as well.
-double tolerance_of(const std::string& backend) { return backend == "reference" ? 1e-4 : 2e-2; }
+// which sums in double, stays on it; for the other, which ends 2e-2 to 3e-2 away depending on the number
+// of threads, each step is compared on its own as well (EachStepOnOnednnIsCaffes).
+double tolerance_of(const std::string& backend) { return backend == "reference" ? 1e-4 : 5e-2; }
 
 TEST_P(CaffeTraining, HasCaffesLossesAndWeights) {
   RESNET_NEEDS_FILE(caffe_);
