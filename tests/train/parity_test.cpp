@@ -132,7 +132,8 @@ TEST_P(Parity, ResNet20IsPyTorchs) {
     const double loss = total_loss(net.forward_backward(session));
     const double tolerance = step < 10 ? 1e-5 : 1e-3;
     EXPECT_NEAR(loss, wanted.losses[step], tolerance * wanted.losses[step]) << "step " << step;
-    EXPECT_NEAR(net.gradient_norm(), wanted.norms[step], 1e-2 * wanted.norms[step])
+    EXPECT_NEAR(net.gradient_norm(), wanted.norms[step],
+                (step == 0 ? 1e-4 : 2e-3) * wanted.norms[step])
         << "step " << step;
     if (step == 0) {
       size_t next = 0;
@@ -144,7 +145,8 @@ TEST_P(Parity, ResNet20IsPyTorchs) {
         // Rounding to float shows in gradients that are small differences of large sums: parameter
         // by parameter in double, all of them together in float.
         if (dtype == DType::f64) {
-          EXPECT_NEAR(is, wanted.gradients[next], 1e-4 * wanted.gradients[next])
+          // PyTorch's own float32 is 1.5e-4 off in one tensor: a ReLU at its kink.
+          EXPECT_NEAR(is, wanted.gradients[next], 3e-4 * wanted.gradients[next])
               << net.parameters()[i].name();
         }
         far += (is - wanted.gradients[next]) * (is - wanted.gradients[next]);
