@@ -17,7 +17,7 @@ struct Net::Impl {
 
   PlanContext context;
   std::vector<Parameter> parameters;
-  std::map<std::string, int> parameter_index;  // by Parameter::name()
+  std::map<std::string, int> parameter_index;                  // by Parameter::name()
   std::vector<std::pair<std::string, TensorDesc>> statistics;  // of the TRAIN graph's BatchNorms
   bool train_phase = false;
   bool test_phase = false;
@@ -30,8 +30,8 @@ struct Net::Impl {
   int first_shard = 0, last_shard = 0;
   bool timing = false;
 
-  std::vector<Buffer> tree;   // partial sums of shards, by level
-  Buffer accumulated;         // gradients of earlier micro-batches (iter_size)
+  std::vector<Buffer> tree;     // partial sums of shards, by level
+  Buffer accumulated;           // gradients of earlier micro-batches (iter_size)
   std::map<int, Buffer> hyper;  // SGD settings by parameter
 
   // net.cpp

@@ -45,7 +45,8 @@ Net::Net(NetParameter net, std::shared_ptr<Backend> backend, NetOptions options,
   if (s.options.plan.shards < 1) throw ConfigError("shards must be at least 1");
 
   const auto possible = [&](Phase phase, const std::map<std::string, Shape>& shapes) {
-    GraphOptions graph_options{.phase = phase, .level = s.options.level, .stages = s.options.stages};
+    GraphOptions graph_options{
+        .phase = phase, .level = s.options.level, .stages = s.options.stages};
     return !shapes.empty() || !has_data_layer(s.param, graph_options);
   };
   const bool train_possible = possible(TRAIN, s.train_shapes);
@@ -73,15 +74,17 @@ Graph Net::Impl::build(Phase phase, const std::map<std::string, Shape>& shapes) 
 // Adds the graph's parameters that are not known yet; those that are must agree.
 void Net::Impl::declare(const Graph& graph) {
   for (const Parameter& p : graph.parameters) {
-    const auto [found, fresh] = parameter_index.emplace(p.name(), static_cast<int>(parameters.size()));
+    const auto [found, fresh] =
+        parameter_index.emplace(p.name(), static_cast<int>(parameters.size()));
     if (fresh) {
       parameters.push_back(p);
       continue;
     }
     const Parameter& known = parameters[static_cast<size_t>(found->second)];
     if (!(known.shape == p.shape)) {
-      throw ConfigError("layer '" + p.layer + "': its " + p.role + " has the shape " + known.shape.str() +
-                        " in TRAIN and " + p.shape.str() + " in TEST; make the phases agree");
+      throw ConfigError("layer '" + p.layer + "': its " + p.role + " has the shape " +
+                        known.shape.str() + " in TRAIN and " + p.shape.str() +
+                        " in TEST; make the phases agree");
     }
   }
   for (const Value& value : graph.values) {
@@ -94,8 +97,8 @@ void Net::Impl::declare(const Graph& graph) {
 }
 
 // The shapes of all inputs: the file's and the sources', with another batch size or single replacements.
-std::map<std::string, Shape> Net::Impl::shapes_for(Phase phase, int64_t batch,
-                                                   const std::map<std::string, Shape>& replaced) const {
+std::map<std::string, Shape> Net::Impl::shapes_for(
+    Phase phase, int64_t batch, const std::map<std::string, Shape>& replaced) const {
   std::map<std::string, Shape> shapes = phase == TRAIN ? train_shapes : test_shapes;
   for (const auto& [name, shape] : replaced) shapes[name] = shape;
   const int64_t shards = phase == TRAIN ? options.plan.shards : 1;
@@ -115,7 +118,8 @@ std::map<std::string, Shape> Net::Impl::shapes_for(Phase phase, int64_t batch,
   return shapes;
 }
 
-Session& Net::Impl::find_session(Phase phase, int64_t batch, const std::map<std::string, Shape>& replaced,
+Session& Net::Impl::find_session(Phase phase, int64_t batch,
+                                 const std::map<std::string, Shape>& replaced,
                                  const std::vector<std::string>& keep) {
   std::string key = std::to_string(phase) + "|" + std::to_string(batch);
   for (const auto& [name, shape] : replaced) key += "|" + name + shape.str();
@@ -229,8 +233,11 @@ HostArray Net::Impl::to_host(const Tensor& tensor) {
   TensorDesc plain_desc = tensor.desc;
   plain_desc.layout = Layout::nchw();
   const Tensor plain = buffer.view(plain_desc);
-  const auto kernel =
-      context.compile({.op = Reorder{}, .pass = Pass::forward, .in = {tensor.desc}, .out = {plain_desc}, .accumulate = {}});
+  const auto kernel = context.compile({.op = Reorder{},
+                                       .pass = Pass::forward,
+                                       .in = {tensor.desc},
+                                       .out = {plain_desc},
+                                       .accumulate = {}});
   const Buffer work = backend->allocate(kernel->scratch_bytes());
   kernel->run({.in = std::span(&tensor, 1), .out = std::span(&plain, 1), .scratch = work.data()});
   HostArray result{.shape = shape, .data = std::vector<float>(static_cast<size_t>(shape.count()))};
@@ -250,8 +257,11 @@ void Net::Impl::from_host(const Tensor& tensor, std::span<const float> data) {
   const Buffer buffer = host_buffer(shape.count() * size_of(options.dtype));
   const Tensor plain = plain_host(buffer, shape);
   options.dtype == DType::f64 ? convert_in<double>(plain, data) : convert_in<float>(plain, data);
-  const auto kernel =
-      context.compile({.op = Reorder{}, .pass = Pass::forward, .in = {plain.desc}, .out = {tensor.desc}, .accumulate = {}});
+  const auto kernel = context.compile({.op = Reorder{},
+                                       .pass = Pass::forward,
+                                       .in = {plain.desc},
+                                       .out = {tensor.desc},
+                                       .accumulate = {}});
   const Buffer work = backend->allocate(kernel->scratch_bytes());
   kernel->run({.in = std::span(&plain, 1), .out = std::span(&tensor, 1), .scratch = work.data()});
   ++weights_version;
@@ -275,13 +285,15 @@ ValueId readable_value(const Session& session, const std::string& blob) {
     const auto& keep = session.program.options.keep;
     return session.input_index(v) >= 0 || name.starts_with("diff:") ||
            std::find(keep.begin(), keep.end(), name) != keep.end() ||
-           std::any_of(graph.outputs.begin(), graph.outputs.end(), [&](const Output& o) { return o.value == v; });
+           std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                       [&](const Output& o) { return o.value == v; });
   };
   if (value != kNoValue && is_readable(blob, value)) return value;
   for (const auto& [name, v] : graph.blobs) {
     if (is_readable(name, v)) readable += (readable.empty() ? "" : ", ") + name;
   }
-  throw ConfigError("blob '" + blob + "' of net '" + graph.name + "' was not kept; readable are " + readable);
+  throw ConfigError("blob '" + blob + "' of net '" + graph.name + "' was not kept; readable are " +
+                    readable);
 }
 
 }  // namespace
@@ -328,7 +340,8 @@ void Net::reset_statistics() {
   for (size_t i = 0; i < impl_->parameters.size(); ++i) {
     const Parameter& p = impl_->parameters[i];
     if (p.learnable) continue;
-    write_parameter(static_cast<int>(i), std::vector<float>(static_cast<size_t>(p.shape.count()), 0.0F));
+    write_parameter(static_cast<int>(i),
+                    std::vector<float>(static_cast<size_t>(p.shape.count()), 0.0F));
   }
 }
 
@@ -342,8 +355,8 @@ void Net::set_timing(bool on) { impl_->timing = on; }
 
 std::vector<Net::StepTime> Net::step_times(const Session& session) const {
   std::vector<StepTime> times;
-  for (const auto* steps : {&session.prepare, &session.prologue, &session.forward, &session.backward,
-                            &session.statistics}) {
+  for (const auto* steps : {&session.prepare, &session.prologue, &session.forward,
+                            &session.backward, &session.statistics}) {
     for (const BoundStep& step : *steps) {
       const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
       times.push_back({.layer = node.layer,

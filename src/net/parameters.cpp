@@ -62,13 +62,15 @@ Tensor ParameterStore::statistics(const std::string& name) const {
   return partial_.view(desc, offset);
 }
 
-std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed, uint64_t index) {
+std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed,
+                         uint64_t index) {
   Random random(seed, index, Use::filler);
   std::vector<double> values(static_cast<size_t>(shape.count()));
   // Caffe's fans: of a convolution (O,C,kh,kw) those of one output (input) element.
   const double fan_in = shape.rank() > 0 ? static_cast<double>(shape.count_from(1)) : 1.0;
-  const double fan_out =
-      shape.rank() > 1 ? static_cast<double>(shape.count()) / static_cast<double>(shape[1]) : fan_in;
+  const double fan_out = shape.rank() > 1
+                             ? static_cast<double>(shape.count()) / static_cast<double>(shape[1])
+                             : fan_in;
   double fan = fan_in;
   if (filler.variance_norm() == FillerParameter::FAN_OUT) fan = fan_out;
   if (filler.variance_norm() == FillerParameter::AVERAGE) fan = (fan_in + fan_out) / 2;

@@ -15,13 +15,14 @@ class ParameterStore {
  public:
   struct Slot {
     TensorDesc desc;
-    int64_t weights_offset = 0;    // bytes, in weights()
-    int64_t history_offset = 0;    // learnable: in history()
-    int64_t gradient_offset = 0;   // learnable: in partial()
+    int64_t weights_offset = 0;   // bytes, in weights()
+    int64_t history_offset = 0;   // learnable: in history()
+    int64_t gradient_offset = 0;  // learnable: in partial()
   };
 
   // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
-  void allocate(Backend& backend, const std::vector<Parameter>& parameters, const std::vector<TensorDesc>& descs,
+  void allocate(Backend& backend, const std::vector<Parameter>& parameters,
+                const std::vector<TensorDesc>& descs,
                 const std::vector<std::pair<std::string, TensorDesc>>& statistics);
   bool allocated() const { return allocated_; }
 
@@ -39,7 +40,9 @@ class ParameterStore {
   int64_t bytes() const { return weights_.bytes() + history_.bytes() + partial_.bytes(); }
 
  private:
-  TensorDesc flat(int64_t count) const { return {.shape = {count}, .dtype = dtype_, .layout = Layout::nchw()}; }
+  TensorDesc flat(int64_t count) const {
+    return {.shape = {count}, .dtype = dtype_, .layout = Layout::nchw()};
+  }
 
   bool allocated_ = false;
   DType dtype_ = DType::f32;
@@ -51,6 +54,7 @@ class ParameterStore {
 
 // Values of a fresh weight by its filler, row-major, as Caffe's fillers define them: a pure function of
 // (filler, shape, seed, index). Throws ConfigError for an unknown filler type.
-std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed, uint64_t index);
+std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed,
+                         uint64_t index);
 
 }  // namespace resnet

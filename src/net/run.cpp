@@ -23,7 +23,8 @@ Tensor Net::Impl::tensor_of(Session& session, ValueId id, int shard) const {
       return session.persistent.view(value.desc, place.offset);
     case Where::input: {
       const int index = session.input_index(id);
-      return session.inputs[static_cast<size_t>(index)].view(value.desc, shard * value.desc.bytes());
+      return session.inputs[static_cast<size_t>(index)].view(value.desc,
+                                                             shard * value.desc.bytes());
     }
     case Where::parameter:
       break;
@@ -39,8 +40,9 @@ void Net::Impl::bind(Session& session) {
   if (arena.bytes() < program.arena_bytes) arena = backend->allocate(program.arena_bytes);
   if (scratch.bytes() < program.scratch_bytes) scratch = backend->allocate(program.scratch_bytes);
   if (session.bound && session.bound_arena == arena.data()) return;
-  const std::vector<const std::vector<Step>*> planned{&program.prepare, &program.prologue, &program.forward,
-                                                      &program.backward, &program.statistics};
+  const std::vector<const std::vector<Step>*> planned{&program.prepare, &program.prologue,
+                                                      &program.forward, &program.backward,
+                                                      &program.statistics};
   const auto bound = session.sections();
   for (size_t i = 0; i < planned.size(); ++i) {
     bound[i]->clear();
@@ -60,7 +62,8 @@ void Net::Impl::bind(Session& session) {
 // Points the inputs at a shard's part of the batch and sets its clock.
 void Net::Impl::bind_shard(Session& session, int shard) {
   const Graph& graph = session.program.graph;
-  if (graph.clock != kNoValue && session.program.placement[static_cast<size_t>(graph.clock)].where != Where::none) {
+  if (graph.clock != kNoValue &&
+      session.program.placement[static_cast<size_t>(graph.clock)].where != Where::none) {
     auto* clock = tensor_of(session, graph.clock, shard).as<double>();
     const int64_t images = graph.value(graph.inputs.at(0).value).desc.shape[0];
     clock[0] = session.clock_seed;
@@ -71,7 +74,8 @@ void Net::Impl::bind_shard(Session& session, int shard) {
     for (BoundStep& step : *steps) {
       const Node& node = graph.nodes[static_cast<size_t>(step.node)];
       for (size_t i = 0; i < node.in.size(); ++i) {
-        if (graph.value(node.in[i]).kind == ValueKind::input) step.in[i] = tensor_of(session, node.in[i], shard);
+        if (graph.value(node.in[i]).kind == ValueKind::input)
+          step.in[i] = tensor_of(session, node.in[i], shard);
       }
     }
   }
@@ -90,7 +94,8 @@ void Net::Impl::run_steps(Session&, std::vector<BoundStep>& steps) const {
 namespace {
 
 double scalar(const Tensor& tensor, int64_t i) {
-  return tensor.desc.dtype == DType::f64 ? tensor.as<double>()[i] : static_cast<double>(tensor.as<float>()[i]);
+  return tensor.desc.dtype == DType::f64 ? tensor.as<double>()[i]
+                                         : static_cast<double>(tensor.as<float>()[i]);
 }
 
 void set_scalar(const Tensor& tensor, double value) {
@@ -111,7 +116,8 @@ void Net::Impl::add_metrics(Session& session, std::vector<Metric>& metrics) cons
     if (output.kind == Output::Kind::blob) continue;
     const Tensor pair = tensor_of(session, output.value, 0);
     if (next == metrics.size()) {
-      metrics.push_back({.name = output.name, .kind = output.kind, .loss_weight = output.loss_weight});
+      metrics.push_back(
+          {.name = output.name, .kind = output.kind, .loss_weight = output.loss_weight});
     }
     Metric& m = metrics[next++];
     const double value = scalar(pair, 0);
@@ -206,7 +212,8 @@ std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   }
   if (backward && add) {
     const Tensor gradients = store.gradients();
-    if (accumulated.bytes() < gradients.desc.bytes()) accumulated = backend->allocate(gradients.desc.bytes());
+    if (accumulated.bytes() < gradients.desc.bytes())
+      accumulated = backend->allocate(gradients.desc.bytes());
     backend->copy(accumulated.view(gradients.desc), gradients);
   }
   sum_counts(session, begin, end);
@@ -286,7 +293,8 @@ void Net::update(const Update& u) {
     Buffer& settings = s.hyper[index];
     if (settings.data() == nullptr) settings = s.backend->allocate(hyper_desc.bytes());
     const Tensor hyper = settings.view(hyper_desc);
-    const double values[] = {u.rate * p.lr_mult, u.weight_decay * p.decay_mult, u.momentum, gradient_scale};
+    const double values[] = {u.rate * p.lr_mult, u.weight_decay * p.decay_mult, u.momentum,
+                             gradient_scale};
     std::copy_n(values, 4, hyper.as<double>());
     const Tensor in[] = {s.store.gradient(index), hyper};
     const Tensor out[] = {s.store.weights(index), s.store.history(index)};

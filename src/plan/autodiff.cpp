@@ -11,7 +11,8 @@ namespace {
 
 class Differentiator {
  public:
-  Differentiator(Graph& graph, bool input_gradients) : graph_(graph), input_gradients_(input_gradients) {
+  Differentiator(Graph& graph, bool input_gradients)
+      : graph_(graph), input_gradients_(input_gradients) {
     mark_needed();
   }
 
@@ -48,7 +49,8 @@ class Differentiator {
     }
     for (const Node& node : graph_.nodes) {
       if (node.section != Section::forward) continue;
-      const bool any = std::any_of(node.in.begin(), node.in.end(), [&](ValueId v) { return needs(v); });
+      const bool any =
+          std::any_of(node.in.begin(), node.in.end(), [&](ValueId v) { return needs(v); });
       for (const ValueId v : node.out) {
         needed_[static_cast<size_t>(v)] = any && !graph_.value(v).stop_gradient;
       }
@@ -153,7 +155,8 @@ class Differentiator {
     const ValueId addend = op.add ? node_.in[next++] : kNoValue;
     if (op.gamma) in.push_back(gamma);
     if (op.has_mask) in.push_back(node_.out.back());
-    if (op.relu && !op.has_mask) throw InternalError("BatchNorm with ReLU but without mask in training");
+    if (op.relu && !op.has_mask)
+      throw InternalError("BatchNorm with ReLU but without mask in training");
 
     std::vector<ValueId> out{new_diff(node_.in[0])};
     contribute(node_.in[0], out[0]);
@@ -240,7 +243,8 @@ class Differentiator {
       const int64_t size = desc(src).shape[op.axis];
       if (needs(src)) {
         const ValueId diff_src = new_diff(src);
-        emit(Slice{.axis = op.axis, .begin = begin, .size = size}, Pass::forward, {diff}, {diff_src});
+        emit(Slice{.axis = op.axis, .begin = begin, .size = size}, Pass::forward, {diff},
+             {diff_src});
         contribute(src, diff_src);
       }
       begin += size;
@@ -266,7 +270,8 @@ class Differentiator {
   void backward(const Slice&) { refuse(); }
   void backward(const Reorder&) { refuse(); }
   void refuse() const {
-    if (needs(node_.out[0])) throw InternalError(std::string(name_of(node_.op)) + " has no gradient rule");
+    if (needs(node_.out[0]))
+      throw InternalError(std::string(name_of(node_.op)) + " has no gradient rule");
   }
 
   Graph& graph_;
@@ -278,7 +283,9 @@ class Differentiator {
 
 }  // namespace
 
-void differentiate(Graph& graph, bool input_gradients) { Differentiator(graph, input_gradients).run(); }
+void differentiate(Graph& graph, bool input_gradients) {
+  Differentiator(graph, input_gradients).run();
+}
 
 void eliminate_dead(Graph& graph, const std::set<ValueId>& keep) {
   std::vector<bool> live(graph.values.size(), false);
@@ -316,7 +323,8 @@ void accumulate_sums(Graph& graph, const std::set<ValueId>& keep, const Backend&
     const auto writer = [&](ValueId v) { return uses.writer[static_cast<size_t>(v)]; };
     if (writer(first) > writer(last)) std::swap(first, last);
     if (writer(first) < 0 || keep.contains(first) || keep.contains(last)) continue;
-    if (uses.single_reader(first) != static_cast<int>(i) || uses.single_reader(last) != static_cast<int>(i)) {
+    if (uses.single_reader(first) != static_cast<int>(i) ||
+        uses.single_reader(last) != static_cast<int>(i)) {
       continue;
     }
     Node adding = graph.nodes[static_cast<size_t>(writer(last))];

@@ -12,7 +12,8 @@ std::string mib(int64_t bytes) {
   return text;
 }
 
-void append_steps(std::string& text, const Program& program, const char* title, const std::vector<Step>& steps) {
+void append_steps(std::string& text, const Program& program, const char* title,
+                  const std::vector<Step>& steps) {
   if (steps.empty()) return;
   text += std::string(title) + " (" + std::to_string(steps.size()) + " steps)\n";
   for (const Step& step : steps) {

@@ -80,7 +80,9 @@ bool is_plain_relu(const Node& node) {
   return relu != nullptr && relu->slope == 0;
 }
 
-ValueId other_input(const Node& sum, ValueId one) { return sum.in[0] == one ? sum.in[1] : sum.in[0]; }
+ValueId other_input(const Node& sum, ValueId one) {
+  return sum.in[0] == one ? sum.in[1] : sum.in[0];
+}
 
 // With two terms that could absorb the sum the later one does: whether no T writes the other term after
 // node `i`. (The fused node stands where the sum stood, so any term that comes first is fine.)
@@ -125,13 +127,15 @@ void merge_batch_norm_scale(Graph& graph, const std::set<ValueId>& keep, const B
   }
 }
 
-void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend, bool masks) {
+void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
+                     bool masks) {
   Rewriter rewriter(graph, keep, backend);
   for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
     if (!rewriter.alive(i) || !std::holds_alternative<BatchNorm>(rewriter.node(i).op)) continue;
     int at = i;  // where the fused node stands
     const int sum = rewriter.following<Eltwise>(at);
-    if (sum != kNoNode && is_plain_sum(rewriter.node(sum)) && is_last_term<BatchNorm>(rewriter, sum, at)) {
+    if (sum != kNoNode && is_plain_sum(rewriter.node(sum)) &&
+        is_last_term<BatchNorm>(rewriter, sum, at)) {
       Node fused = rewriter.node(at);
       std::get<BatchNorm>(fused.op).add = true;
       fused.in.push_back(other_input(rewriter.node(sum), fused.out[0]));
@@ -169,9 +173,11 @@ void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at,
   Node conv = rewriter.node(conv_at);
   auto& attributes = std::get<Convolution>(conv.op);
 
-  Node fold{.op = FoldBatchNorm{.eps = bn.eps, .bias = attributes.bias, .gamma = bn.gamma, .beta = bn.beta},
-            .layer = bn_node.layer,
-            .section = Section::prepare};
+  Node fold{
+      .op =
+          FoldBatchNorm{.eps = bn.eps, .bias = attributes.bias, .gamma = bn.gamma, .beta = bn.beta},
+      .layer = bn_node.layer,
+      .section = Section::prepare};
   fold.in.assign(conv.in.begin() + 1, conv.in.end());
   const size_t parameters = 3 + (bn.gamma ? 1 : 0) + (bn.beta ? 1 : 0);
   fold.in.insert(fold.in.end(), bn_node.in.begin() + 1,

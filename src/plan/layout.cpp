@@ -17,18 +17,20 @@ std::set<ValueId> protected_values(const Graph& graph, const std::vector<std::st
   for (const std::string& name : keep) {
     constexpr std::string_view kLayer = "layer:";
     if (name.starts_with(kLayer)) {
-      const auto found =
-          std::find_if(graph.layer_outputs.begin(), graph.layer_outputs.end(),
-                       [&](const auto& entry) { return entry.first == name.substr(kLayer.size()); });
+      const auto found = std::find_if(
+          graph.layer_outputs.begin(), graph.layer_outputs.end(),
+          [&](const auto& entry) { return entry.first == name.substr(kLayer.size()); });
       if (found == graph.layer_outputs.end()) {
-        throw ConfigError("net '" + graph.name + "' has no layer '" + name.substr(kLayer.size()) + "'");
+        throw ConfigError("net '" + graph.name + "' has no layer '" + name.substr(kLayer.size()) +
+                          "'");
       }
       values.insert(found->second);
       continue;
     }
     const auto found = graph.blobs.find(name);
     if (found == graph.blobs.end()) {
-      throw ConfigError("net '" + graph.name + "' has no blob '" + name + "'" + suggestion(name, known));
+      throw ConfigError("net '" + graph.name + "' has no blob '" + name + "'" +
+                        suggestion(name, known));
     }
     values.insert(found->second);
   }
@@ -123,7 +125,8 @@ class LayoutChooser {
       if (value.desc.layout.kind == Layout::Kind::any) {
         value.desc = chosen.out[i];
       } else if (!(value.desc == chosen.out[i])) {
-        throw InternalError(node.layer + ": the backend changed a fixed output layout: " + asked.str());
+        throw InternalError(node.layer +
+                            ": the backend changed a fixed output layout: " + asked.str());
       }
     }
   }
@@ -136,7 +139,8 @@ class LayoutChooser {
     }
     const Node& reader = graph_.nodes[static_cast<size_t>(index)];
     const ValueKind kind = graph_.value(v).kind;
-    const bool constant = kind == ValueKind::weight || kind == ValueKind::state || prepared_.contains(v);
+    const bool constant =
+        kind == ValueKind::weight || kind == ValueKind::state || prepared_.contains(v);
     const ValueId copy =
         graph_.add_value({.name = graph_.value(v).name + "/" + desc.layout.str(), .desc = desc});
     insertions_.emplace_back(index, Node{.op = Reorder{},

@@ -35,9 +35,9 @@ int64_t place_in_order(std::vector<Interval>& intervals, const std::vector<int>&
     }
     interval.offset = best >= 0 ? best : end_of_last;
     total = std::max(total, interval.offset + bytes);
-    const auto at = std::upper_bound(placed.begin(), placed.end(), interval.offset, [&](int64_t o, int i) {
-      return o < intervals[static_cast<size_t>(i)].offset;
-    });
+    const auto at = std::upper_bound(
+        placed.begin(), placed.end(), interval.offset,
+        [&](int64_t o, int i) { return o < intervals[static_cast<size_t>(i)].offset; });
     placed.insert(at, index);
   }
   return total;
@@ -54,7 +54,8 @@ int64_t place(std::vector<Interval>& intervals) {
     return at(a).bytes != at(b).bytes ? at(a).bytes > at(b).bytes : length(at(a)) > length(at(b));
   };
   const auto by_length = [&](int a, int b) {
-    return length(at(a)) != length(at(b)) ? length(at(a)) > length(at(b)) : at(a).bytes > at(b).bytes;
+    return length(at(a)) != length(at(b)) ? length(at(a)) > length(at(b))
+                                          : at(a).bytes > at(b).bytes;
   };
   const auto by_area = [&](int a, int b) {
     return static_cast<double>(length(at(a))) * static_cast<double>(at(a).bytes) >

@@ -23,7 +23,8 @@ void merge_batch_norm_scale(Graph& graph, const std::set<ValueId>& keep, const B
 
 // BatchNorm (+ addition) (+ ReLU) -> one BatchNorm; sum + ReLU -> sum. With `masks`, fused ReLUs write one
 // bit per element for backward.
-void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend, bool masks);
+void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
+                     bool masks);
 
 // Inference: fixed-statistics BatchNorm into the convolution before it; addition and ReLU into the
 // convolution.

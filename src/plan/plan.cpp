@@ -81,7 +81,8 @@ class Placer {
       }
     }
     program.live_bytes = memory_plan::peak_live_bytes(intervals);
-    program.arena_bytes = reuse_ ? memory_plan::place(intervals) : memory_plan::place_apart(intervals);
+    program.arena_bytes =
+        reuse_ ? memory_plan::place(intervals) : memory_plan::place_apart(intervals);
     for (size_t v = 0; v < graph_.values.size(); ++v) {
       if (program.placement[v].where != Where::arena) continue;
       const auto root = static_cast<size_t>(find(static_cast<ValueId>(v)));
@@ -106,7 +107,8 @@ class Placer {
         touch(v, i);
         // Prepare and prologue do not run with every shard: what others read of them must stay.
         const Section from = written[static_cast<size_t>(v)];
-        if (from <= Section::prologue && node.section != from) outlives_[static_cast<size_t>(v)] = true;
+        if (from <= Section::prologue && node.section != from)
+          outlives_[static_cast<size_t>(v)] = true;
       }
       for (const ValueId v : node.accumulate_from) {
         if (v != kNoValue) touch(v, i);
@@ -201,8 +203,9 @@ void fit_budget(Program& program, const Backend& backend, const std::set<ValueId
   const std::vector<int> candidates = plan_passes::recompute_candidates(original, keep);
   const auto attempt = [&](size_t count) {
     program.graph = original;
-    plan_passes::recompute(program.graph, {candidates.begin(),
-                                           candidates.begin() + static_cast<std::ptrdiff_t>(count)});
+    plan_passes::recompute(
+        program.graph,
+        {candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count)});
     program.recomputed = static_cast<int>(count);
     place_values(program, backend, keep);
     return program.arena_bytes <= budget;

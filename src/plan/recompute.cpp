@@ -52,7 +52,8 @@ void recompute(Graph& graph, const std::vector<int>& nodes) {
     again.out = {copy};
     for (const int user : uses.readers[static_cast<size_t>(dst)]) {
       Node& node = graph.nodes[static_cast<size_t>(user)];
-      if (node.section == Section::backward) std::replace(node.in.begin(), node.in.end(), dst, copy);
+      if (node.section == Section::backward)
+        std::replace(node.in.begin(), node.in.end(), dst, copy);
     }
     insertions.emplace_back(reader, std::move(again));
   }

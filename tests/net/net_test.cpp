@@ -10,7 +10,8 @@ using testing::parse_net;
 using testing::relative_error;
 using testing::residual_net;
 
-std::unique_ptr<Net> make_net(const std::string& text, const std::string& backend, NetOptions options = {}) {
+std::unique_ptr<Net> make_net(const std::string& text, const std::string& backend,
+                              NetOptions options = {}) {
   auto net = std::make_unique<Net>(parse_net(text), std::shared_ptr<Backend>(make_backend(backend)),
                                    std::move(options), std::map<std::string, Shape>{},
                                    std::map<std::string, Shape>{});
@@ -38,7 +39,8 @@ void check_gradients(const std::string& text, NetOptions options) {
   const auto& parameters = net->parameters();
   std::vector<HostArray> gradients;
   for (size_t p = 0; p < parameters.size(); ++p) {
-    gradients.push_back(parameters[p].learnable ? net->read_gradient(static_cast<int>(p)) : HostArray{});
+    gradients.push_back(parameters[p].learnable ? net->read_gradient(static_cast<int>(p))
+                                                : HostArray{});
   }
   for (size_t p = 0; p < parameters.size(); ++p) {
     if (!parameters[p].learnable) continue;
@@ -86,7 +88,8 @@ struct TrainRun {
   std::vector<float> scores;  // of a test run after training
 };
 
-TrainRun train(const std::string& text, const std::string& backend, const NetOptions& options, int steps = 5) {
+TrainRun train(const std::string& text, const std::string& backend, const NetOptions& options,
+               int steps = 5) {
   const auto net = make_net(text, backend, options);
   TrainRun run;
   for (int step = 0; step < steps; ++step) {

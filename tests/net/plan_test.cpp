@@ -28,7 +28,8 @@ std::unique_ptr<Net> cifar_net(const std::string& name, int64_t batch, NetOption
                                std::move(options), shapes, shapes);
 }
 
-std::unique_ptr<Net> small_net(const std::string& text, const std::string& backend, NetOptions options = {}) {
+std::unique_ptr<Net> small_net(const std::string& text, const std::string& backend,
+                               NetOptions options = {}) {
   return std::make_unique<Net>(parse_net(text), std::shared_ptr<Backend>(make_backend(backend)),
                                std::move(options), std::map<std::string, Shape>{},
                                std::map<std::string, Shape>{});
@@ -136,15 +137,15 @@ TEST(PlanFusion, ResNet20HasNoStandaloneReluSumScaleOrReorder) {
   const auto net = cifar_net("resnet20", 128);
   const Program& train = net->program(net->session(TRAIN));
   EXPECT_EQ(ops_of(train, train.forward),
-            (std::set<std::string>{"Accuracy", "BatchNorm", "Convolution", "IdentityShortcut", "InnerProduct",
-                                   "Pooling", "SoftmaxLoss"}));
+            (std::set<std::string>{"Accuracy", "BatchNorm", "Convolution", "IdentityShortcut",
+                                   "InnerProduct", "Pooling", "SoftmaxLoss"}));
   EXPECT_EQ(ops_of(train, train.backward),
-            (std::set<std::string>{"BatchNorm", "Convolution", "Eltwise", "IdentityShortcut", "InnerProduct",
-                                   "Pooling", "SoftmaxLoss"}));
+            (std::set<std::string>{"BatchNorm", "Convolution", "Eltwise", "IdentityShortcut",
+                                   "InnerProduct", "Pooling", "SoftmaxLoss"}));
   const Program& test = net->program(net->session(TEST));
   EXPECT_EQ(ops_of(test, test.forward),
-            (std::set<std::string>{"Accuracy", "Convolution", "IdentityShortcut", "InnerProduct", "Pooling",
-                                   "SoftmaxLoss"}))
+            (std::set<std::string>{"Accuracy", "Convolution", "IdentityShortcut", "InnerProduct",
+                                   "Pooling", "SoftmaxLoss"}))
       << describe(test);
   EXPECT_EQ(describe(test).find("Relu "), std::string::npos);
 }

@@ -15,12 +15,14 @@ namespace resnet::testing {
 
 inline NetParameter parse_net(const std::string& text) {
   NetParameter net;
-  if (!google::protobuf::TextFormat::ParseFromString(text, &net)) throw std::runtime_error("bad test net");
+  if (!google::protobuf::TextFormat::ParseFromString(text, &net))
+    throw std::runtime_error("bad test net");
   return net;
 }
 
-inline std::string layer(const std::string& name, const std::string& type, const std::string& bottoms,
-                         const std::string& top, const std::string& more = "") {
+inline std::string layer(const std::string& name, const std::string& type,
+                         const std::string& bottoms, const std::string& top,
+                         const std::string& more = "") {
   std::string text = "layer { name: '" + name + "' type: '" + type + "'";
   for (size_t at = 0; at < bottoms.size();) {
     const size_t comma = std::min(bottoms.find(',', at), bottoms.size());
@@ -30,11 +32,12 @@ inline std::string layer(const std::string& name, const std::string& type, const
   return text + " top: '" + top + "' " + more + " }\n";
 }
 
-inline std::string conv(const std::string& name, const std::string& bottom, int out, int kernel, int stride = 1) {
+inline std::string conv(const std::string& name, const std::string& bottom, int out, int kernel,
+                        int stride = 1) {
   return layer(name, "Convolution", bottom, name,
                "convolution_param { num_output: " + std::to_string(out) +
-                   " kernel_size: " + std::to_string(kernel) + " pad: " + std::to_string(kernel / 2) +
-                   " stride: " + std::to_string(stride) +
+                   " kernel_size: " + std::to_string(kernel) +
+                   " pad: " + std::to_string(kernel / 2) + " stride: " + std::to_string(stride) +
                    " bias_term: false weight_filler { type: 'msra' } }");
 }
 
@@ -45,19 +48,24 @@ inline std::string norm(const std::string& blob, const std::string& more = "") {
                "bias_filler { type: 'uniform' min: -0.5 max: 0.5 } }");
 }
 
-inline std::string relu(const std::string& blob) { return layer(blob + "_relu", "ReLU", blob, blob); }
+inline std::string relu(const std::string& blob) {
+  return layer(blob + "_relu", "ReLU", blob, blob);
+}
 
 // A small residual net: a stem, an identity block, a block with an option-A shortcut, one with a projection,
 // max pooling, global pooling, a classifier; loss and accuracy.
-inline std::string residual_net(int batch, int channels = 4, int size = 8, const std::string& bn = "") {
+inline std::string residual_net(int batch, int channels = 4, int size = 8,
+                                const std::string& bn = "") {
   const std::string n = std::to_string(batch);
   const std::string s = std::to_string(size);
   const int c2 = 2 * channels;
   std::string text = "name: 'small'\n";
-  text += "layer { name: 'in' type: 'Input' top: 'data' top: 'label' input_param { shape { dim: " + n +
-          " dim: 3 dim: " + s + " dim: " + s + " } shape { dim: " + n + " } } }\n";
+  text +=
+      "layer { name: 'in' type: 'Input' top: 'data' top: 'label' input_param { shape { dim: " + n +
+      " dim: 3 dim: " + s + " dim: " + s + " } shape { dim: " + n + " } } }\n";
   text += conv("conv1", "data", channels, 3) + norm("conv1", bn) + relu("conv1");
-  text += layer("pool1", "Pooling", "conv1", "pool1", "pooling_param { pool: MAX kernel_size: 3 stride: 1 pad: 1 }");
+  text += layer("pool1", "Pooling", "conv1", "pool1",
+                "pooling_param { pool: MAX kernel_size: 3 stride: 1 pad: 1 }");
   text += conv("a1", "pool1", channels, 3) + norm("a1", bn) + relu("a1");
   text += conv("a2", "a1", channels, 3) + norm("a2", bn);
   text += layer("a", "Eltwise", "pool1,a2", "a") + relu("a");
@@ -84,7 +92,8 @@ inline void fill_inputs(Net& net, Session& session, uint64_t seed, int classes =
     const Tensor t = net.input(session, name);
     Random random(seed, 0, Use::test, name == "label" ? 1 : 0);
     for (int64_t i = 0; i < t.desc.count(); ++i) {
-      const double v = name == "label" ? random.below(static_cast<uint32_t>(classes)) : random.normal();
+      const double v =
+          name == "label" ? random.below(static_cast<uint32_t>(classes)) : random.normal();
       if (t.desc.dtype == DType::f64) {
         t.as<double>()[i] = v;
       } else {
@@ -102,7 +111,8 @@ inline double relative_error(const std::vector<float>& a, const std::vector<floa
     diff += (a[i] - b[i]) * static_cast<double>(a[i] - b[i]);
     norm += b[i] * static_cast<double>(b[i]);
   }
-  return std::sqrt(diff) / std::max(std::sqrt(norm), 1e-6 * std::sqrt(static_cast<double>(a.size())));
+  return std::sqrt(diff) /
+         std::max(std::sqrt(norm), 1e-6 * std::sqrt(static_cast<double>(a.size())));
 }
 
 }  // namespace resnet::testing
