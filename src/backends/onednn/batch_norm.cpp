@@ -261,12 +261,11 @@ class Backward : PassBase {
     base.accumulate_src = accumulates(0);
     base.accumulate_addend = accumulates(operands.diff_addend);
     const int64_t floats = desc.out[0].storage_count();
-    const auto streams = [&](const float* out) {
-      return worth_streaming(out, floats, {base.diff_dst, base.src});
+    const auto streams = [&](const float* out, bool accumulate) {
+      return !accumulate && worth_streaming(out, floats, {base.diff_dst, base.src});
     };
-    base.stream =
-        !base.accumulate_src && streams(base.diff_src) &&
-        (base.diff_addend == nullptr || (!base.accumulate_addend && streams(base.diff_addend)));
+    base.stream_src = streams(base.diff_src, base.accumulate_src);
+    base.stream_addend = streams(base.diff_addend, base.accumulate_addend);
 
     blocks.reduce_and_apply(
         [&](int64_t unit) { prepare_unit(args, numbers, unit); },

@@ -13,8 +13,8 @@ struct PoolShape {
 };
 
 // dst = (src - mean) * scale + shift [+ addend] [relu], on one run of pixels. Per-channel arrays have
-// `width` entries. Pointers that do not apply are null. stream: store past the caches; outputs are
-// then aligned to 64 bytes, and finish_streams() must follow.
+// `width` entries. Pointers that do not apply are null. stream: store past the caches; the
+// output is then aligned to 64 bytes, and finish_streams() must follow.
 struct NormaliseRun {
   const float* src;
   const float* addend;
@@ -40,7 +40,8 @@ struct NormaliseBackwardRun {
   const float* scale;
   const float* slope;
   const float* shift;
-  bool accumulate_src, accumulate_addend, stream;
+  bool accumulate_src, accumulate_addend;
+  bool stream_src, stream_addend;
 };
 
 // Kernels on tensors of layout (N, C/width, H, W, width): a pixel is `width` consecutive floats, one
