@@ -119,7 +119,8 @@ int64_t TensorDesc::storage_count() const {
       return padded.count();
     }
     default:
-      throw InternalError("the storage of layout " + layout.str() + " is known to its backend only");
+      throw InternalError("the storage of layout " + layout.str() +
+                          " is known to its backend only");
   }
 }
 

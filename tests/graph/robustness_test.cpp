@@ -25,7 +25,8 @@ layer { name: "ip" type: "InnerProduct" bottom: "f" top: "ip" inner_product_para
 layer { name: "sm" type: "Softmax" bottom: "ip" top: "sm" softmax_param { axis: 1 } }
 layer { name: "l" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "l"
   loss_param { ignore_label: 1 label_smoothing: 0 } softmax_param { axis: 1 } }
-layer { name: "a" type: "Accuracy" bottom: "ip" bottom: "label" top: "a" accuracy_param { top_k: 2 axis: 1 ignore_label: 1 } }
+layer { name: "a" type: "Accuracy" bottom: "ip" bottom: "label" top: "a"
+  accuracy_param { top_k: 2 axis: 1 ignore_label: 1 } }
 )";
 
 // Begin and length of every number in the text.

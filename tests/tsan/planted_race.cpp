@@ -9,7 +9,8 @@ int main() {
   int shared = 0;
   resnet::parallel_for(2, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      for (int repeat = 0; repeat < 1000; ++repeat) ++shared;  // both threads, no lock: the planted race
+      for (int repeat = 0; repeat < 1000; ++repeat)
+        ++shared;  // both threads, no lock: the planted race
     }
   });
   std::printf("%d\n", shared);

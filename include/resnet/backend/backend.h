@@ -56,8 +56,9 @@ class Backend {
   // Throws DeviceError naming op, shapes, types and the library's status.
   virtual std::shared_ptr<const Kernel> compile(const OpDesc& desc) = 0;
 
-  virtual int64_t bytes(const TensorDesc& desc) const = 0;  // storage, for every layout of this backend
-  virtual Buffer allocate(int64_t bytes) = 0;               // zeroed; throws DeviceError
+  virtual int64_t bytes(
+      const TensorDesc& desc) const = 0;       // storage, for every layout of this backend
+  virtual Buffer allocate(int64_t bytes) = 0;  // zeroed; throws DeviceError
   // Copies between tensors of equal desc and bytes, host or device.
   virtual void copy(const Tensor& dst, const Tensor& src) = 0;
   virtual void synchronize() {}

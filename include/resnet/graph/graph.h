@@ -30,7 +30,8 @@ struct Value {
   TensorDesc desc;   // layout any until planned
   ValueKind kind = ValueKind::activation;
   int parameter = -1;  // weight, state, gradient: index into Graph::parameters
-  bool stop_gradient = false;  // a constant for autodiff: stands for a bottom with propagate_down false
+  bool stop_gradient =
+      false;  // a constant for autodiff: stands for a bottom with propagate_down false
 };
 
 // When a node runs. prepare: whenever weights changed. prologue: label counts, over the whole batch before
@@ -84,10 +85,11 @@ struct Graph {
   std::vector<Node> nodes;  // topological order
   std::vector<Parameter> parameters;
   std::vector<Input> inputs;
-  std::vector<Output> outputs;             // by name, as Caffe numbers them
-  ValueId clock = kNoValue;                // {seed, position} f64 (2), if any op draws random numbers
-  std::map<std::string, ValueId> blobs;    // last value of every blob name
-  std::vector<std::pair<std::string, ValueId>> layer_outputs;  // (layer, value) of every layer's first top
+  std::vector<Output> outputs;           // by name, as Caffe numbers them
+  ValueId clock = kNoValue;              // {seed, position} f64 (2), if any op draws random numbers
+  std::map<std::string, ValueId> blobs;  // last value of every blob name
+  std::vector<std::pair<std::string, ValueId>>
+      layer_outputs;  // (layer, value) of every layer's first top
 
   ValueId add_value(Value v) {
     values.push_back(std::move(v));
@@ -99,9 +101,9 @@ struct Graph {
 
 struct GraphOptions {
   Phase phase = TEST;
-  int level = 0;                    // 0: that of NetParameter.state
+  int level = 0;                      // 0: that of NetParameter.state
   std::vector<std::string> stages{};  // beside those of NetParameter.state
-  DType dtype = DType::f32;  // f64 for gradient checks
+  DType dtype = DType::f32;           // f64 for gradient checks
   // Shapes of the tops of Data layers by top name (with the batch size in front); Input and DummyData
   // layers and legacy inputs state their own, which an entry here overrides. Other names are ignored.
   std::map<std::string, Shape> input_shapes{};

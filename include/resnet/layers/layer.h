@@ -22,19 +22,21 @@ class LayerBuilder {
   virtual Phase phase() const = 0;  // TRAIN or TEST
   virtual int num_inputs() const = 0;
   virtual int num_outputs() const = 0;
-  virtual ValueId input(int i) const = 0;                     // bottom i
-  virtual const TensorDesc& desc(ValueId value) const = 0;    // shape and type; layout any
+  virtual ValueId input(int i) const = 0;                   // bottom i
+  virtual const TensorDesc& desc(ValueId value) const = 0;  // shape and type; layout any
 
   // The layer's next learnable blob, in Caffe's blob order. lr_mult and decay_mult come from the layer's
   // `param` entry of that index. `role` names it: "weight", "bias", "gamma", "beta".
-  virtual ValueId weight(std::string_view role, const Shape& shape, const FillerParameter& filler) = 0;
+  virtual ValueId weight(std::string_view role, const Shape& shape,
+                         const FillerParameter& filler) = 0;
   // The layer's next blob that is state, not learned ("mean", "variance", "factor"), zero at first.
   virtual ValueId state(std::string_view role, const Shape& shape) = 0;
 
   // Adds an op; returns its outputs with inferred shapes. Throws ConfigError as infer() does.
   virtual std::vector<ValueId> emit(const Op& op, const std::vector<ValueId>& in) = 0;
   // An op whose outputs are existing state values (UpdateStatistics).
-  virtual void emit_into(const Op& op, const std::vector<ValueId>& in, const std::vector<ValueId>& out) = 0;
+  virtual void emit_into(const Op& op, const std::vector<ValueId>& in,
+                         const std::vector<ValueId>& out) = 0;
 
   virtual void output(int i, ValueId value) = 0;  // top i
   // Declares that top i is a training objective / a metric: a (2) tensor of {value, averaging weight}.
@@ -42,7 +44,8 @@ class LayerBuilder {
   virtual void metric(int i, ValueId value) = 0;
   // The {seed, position} input of the run, for ops that draw random numbers.
   virtual ValueId clock() = 0;
-  virtual uint32_t layer_id() const = 0;  // index of the layer in the file: distinguishes random streams
+  virtual uint32_t layer_id()
+      const = 0;  // index of the layer in the file: distinguishes random streams
 };
 
 struct Arity {
@@ -52,7 +55,8 @@ struct Arity {
 struct LayerType {
   std::string_view name;  // the `type` string of the prototxt
   Arity inputs, outputs;  // checked by the graph before build
-  std::string_view doc;   // formula, shapes, differences from Caffe; docs/layers.md is generated from it
+  std::string_view
+      doc;  // formula, shapes, differences from Caffe; docs/layers.md is generated from it
   // Throws ConfigError "fact; what to do". Null for layers that bring data into a net (Data, DummyData,
   // Input): the graph hands their tops out as inputs.
   void (*build)(LayerBuilder&);

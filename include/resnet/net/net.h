@@ -21,7 +21,7 @@ struct NetOptions {
   int level = 0;
   std::vector<std::string> stages;
   std::function<std::string(int layer)> locate;  // "file:line" of a layer, for messages
-  int max_programs = 8;  // least recently used ones are dropped
+  int max_programs = 8;                          // least recently used ones are dropped
 };
 
 // A loss or metric of one run, averaged over the batch; weigh by `weight` when averaging over batches.
@@ -38,7 +38,7 @@ double total_loss(std::span<const Metric> metrics);
 
 // One SGD step's settings. Caffe's order: clip, divide by iter_size, decay, update.
 struct Update {
-  double rate = 0;          // times each parameter's lr_mult
+  double rate = 0;  // times each parameter's lr_mult
   double momentum = 0;
   double weight_decay = 0;  // times each parameter's decay_mult
   bool l1 = false, nesterov = false;
@@ -115,7 +115,7 @@ class Net {
   Backend& backend();
   DType dtype() const;
   const Program& program(const Session& session) const;
-  int64_t arena_bytes() const;   // allocated now
+  int64_t arena_bytes() const;      // allocated now
   int64_t parameter_bytes() const;  // weights, gradients, momenta, state
   // Seconds per step of the last run when timing is on: (layer, op, pass, impl, seconds).
   struct StepTime {

@@ -12,16 +12,16 @@
 namespace resnet {
 
 struct PlanOptions {
-  bool fuse = true;     // merge BatchNorm+Scale, fuse additions and ReLU, fold BatchNorm in inference
-  bool reuse = true;    // let values whose lifetimes do not overlap share memory
+  bool fuse = true;   // merge BatchNorm+Scale, fuse additions and ReLU, fold BatchNorm in inference
+  bool reuse = true;  // let values whose lifetimes do not overlap share memory
   bool layouts = true;  // let the backend choose memory layouts; false: nchw everywhere
   // Rebuild cheap tensors (BatchNorm + ReLU outputs) in backward until the arena fits into this many
   // bytes or nothing is left to rebuild; 0: off.
   int64_t memory_budget_bytes = 0;
-  bool backward = false;           // training: differentiate every loss
-  bool input_gradients = false;    // also for inputs (gradient checks)
-  std::vector<std::string> keep;   // blobs that must be readable after a run
-  int shards = 1;                  // the batch is split: loss normalisers refer to the whole batch
+  bool backward = false;          // training: differentiate every loss
+  bool input_gradients = false;   // also for inputs (gradient checks)
+  std::vector<std::string> keep;  // blobs that must be readable after a run
+  int shards = 1;                 // the batch is split: loss normalisers refer to the whole batch
 };
 
 // What the programs of one Net share.
@@ -59,11 +59,12 @@ struct Program {
   Graph graph;  // after all passes; every layout fixed
   std::vector<Step> prepare{}, prologue{}, forward{}, backward{}, statistics{};
   std::vector<Placement> placement{};  // by ValueId
-  int64_t arena_bytes = 0;           // values only
-  int64_t scratch_bytes = 0;         // largest kernel scratchpad, beside the arena
+  int64_t arena_bytes = 0;             // values only
+  int64_t scratch_bytes = 0;           // largest kernel scratchpad, beside the arena
   int64_t persistent_bytes = 0;
-  int64_t live_bytes = 0;  // the largest sum of bytes alive at one step: a lower bound of arena_bytes
-  int recomputed = 0;      // tensors rebuilt in backward
+  int64_t live_bytes =
+      0;               // the largest sum of bytes alive at one step: a lower bound of arena_bytes
+  int recomputed = 0;  // tensors rebuilt in backward
   PlanOptions options{};
 };
 

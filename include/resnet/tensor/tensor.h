@@ -17,7 +17,8 @@ class Shape {
   static constexpr int kMaxRank = 8;
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims);
-  explicit Shape(const std::vector<int64_t>& dims);  // throws ConfigError on rank > 8 or a negative dim
+  explicit Shape(
+      const std::vector<int64_t>& dims);  // throws ConfigError on rank > 8 or a negative dim
 
   int rank() const { return rank_; }
   int64_t operator[](int i) const { return dims_[static_cast<size_t>(i)]; }
