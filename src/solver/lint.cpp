@@ -79,16 +79,18 @@ void check_tests(const SolverParameter& param, const Feed* test, Lint* lint) {
 }
 
 void check_averages(const SolverParameter& param, const Net& net, Lint* lint) {
-  constexpr double kTimeConstants = 10;
+  constexpr double kTimeConstants = 10, kUsualFraction = 0.9;
   for (const LayerParameter& layer : net.param().layer()) {
     if (layer.type() != "BatchNorm") continue;
     const double fraction = layer.batch_norm_param().moving_average_fraction();
     if (fraction >= 1 || param.max_iter() >= kTimeConstants / (1 - fraction)) continue;
+    const bool usual_is_fast = param.max_iter() >= kTimeConstants / (1 - kUsualFraction);
     char text[256];
     std::snprintf(text, sizeof text,
                   "layer '%s': moving_average_fraction %g is slow for max_iter %d, so that tests "
-                  "use early statistics; set it to 0.9, or run bn-stats after training",
-                  layer.name().c_str(), fraction, param.max_iter());
+                  "use early statistics; %srun bn-stats after training",
+                  layer.name().c_str(), fraction, param.max_iter(),
+                  usual_is_fast ? "set it to 0.9, or " : "");
     lint->warnings.emplace_back(text);
     return;  // one line for all layers
   }

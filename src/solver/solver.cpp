@@ -256,7 +256,8 @@ void Solver::record_test(const EvalResult& result) {
   report.metrics = result.metrics;
   report.error = error_of(result.metrics, test_accuracy_);
   report.seconds = result.seconds;
-  report.best = report.error && (!best_error_ || *report.error < *best_error_);
+  report.best = report.error && std::isfinite(total_loss(result.metrics)) &&
+                (!best_error_ || *report.error < *best_error_);
 
   TestResult saved;
   saved.set_iteration(iter_);

@@ -43,6 +43,7 @@ NetText read_net_of_solver(const std::string& path) {
   text.places = solver.where;
   text.file.net = std::move(solver.net);
   text.file.base_dir = solver.base_dir;
+  text.file.device = device_of(solver.param);
   text.file.options.locate = [solver = std::move(solver)](int layer) {
     return solver.locate(layer);
   };

@@ -16,8 +16,9 @@ using Shapes = std::map<std::string, Shape>;  // by blob
 
 struct NetFile {
   NetParameter net;
-  std::string base_dir;  // where relative data paths are sought after the working directory
-  NetOptions options;    // --level, --stage, how to plan, and the places of layers
+  std::string base_dir;         // where relative data paths are sought after the working directory
+  std::string device = "auto";  // where the solver wants to compute; for open_backend
+  NetOptions options;           // --level, --stage, how to plan, and the places of layers
 
   GraphOptions graph_options(Phase phase) const;
   FeedOptions feed_options(Phase phase) const;  // with --batch and --loader_threads

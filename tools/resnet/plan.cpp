@@ -14,7 +14,7 @@ namespace {
 ExitCode run(const Operands&) {
   const Phase phase = parse_phase();
   const NetFile file = read_net_file(phase);
-  const std::shared_ptr<Backend> backend = open_backend();
+  const std::shared_ptr<Backend> backend = open_backend(file.device);
   const std::unique_ptr<Net> net = build_net(file, backend, phase, data_shapes(file, phase));
   const Session& session = net->session(phase, FLAGS_batch);
   const Program& program = net->program(session);

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include "cli.h"
 #include "flags.h"
 #include "resnet/base/error.h"
 
@@ -17,20 +18,28 @@ void check_math() {
   throw ConfigError("--math takes FLOAT32, BFLOAT16 or FLOAT16, not '" + FLAGS_math + "'");
 }
 
-std::string backend_of_device() {
-  if (FLAGS_device == "auto" || FLAGS_device == "cpu") return "cpu";
-  if (FLAGS_device == "cuda" || FLAGS_device.starts_with("cuda:")) {
-    throw DeviceError("--device=" + FLAGS_device +
-                      ": this build has no CUDA backend; use --device=cpu");
+std::string backend_of_device(const std::string& wanted) {
+  const std::string& device = given("device") ? FLAGS_device : wanted;
+  if (device == "auto" || device == "cpu") return "cpu";
+  if (device == "cuda" || device.starts_with("cuda:")) {
+    const std::string asked =
+        given("device") ? "--device=" + device : "the solver's solver_mode: GPU";
+    throw DeviceError(asked + ": this build has no CUDA backend; use --device=cpu");
   }
-  throw ConfigError("--device takes auto, cpu or cuda[:0,1], not '" + FLAGS_device + "'");
+  throw ConfigError("--device takes auto, cpu or cuda[:0,1], not '" + device + "'");
 }
 
 }  // namespace
 
-std::shared_ptr<Backend> open_backend() {
+std::string device_of(const SolverParameter& param) {
+  if (!param.has_solver_mode()) return "auto";
+  if (param.solver_mode() == SolverParameter::CPU) return "cpu";
+  return "cuda:" + std::to_string(param.device_id());
+}
+
+std::shared_ptr<Backend> open_backend(const std::string& wanted) {
   check_math();
-  const std::string device = backend_of_device();
+  const std::string device = backend_of_device(wanted);
   const Bind bind = parse_bind(FLAGS_bind);
   if (FLAGS_threads < 0) throw ConfigError("--threads takes a number from 0, not a negative one");
   LOG(INFO) << setup_threads(FLAGS_threads, bind);

@@ -2,16 +2,22 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "resnet/backend/backend.h"
 #include "resnet/base/parallel.h"
 #include "resnet/plan/program.h"
+#include "resnet/proto/resnet.pb.h"
 
 namespace resnet::cli {
 
-// Sets threads, binding and precision and opens the device as the flags say. Throws ConfigError for
-// values that mean nothing and DeviceError for what this build or machine does not have.
-std::shared_ptr<Backend> open_backend();
+// Where a solver wants to compute, in the spelling of --device.
+std::string device_of(const SolverParameter& param);
+
+// Sets threads, binding and precision and opens the device as the flags say; without --device, the one
+// that is `wanted`. Throws ConfigError for values that mean nothing and DeviceError for what this build
+// or machine does not have.
+std::shared_ptr<Backend> open_backend(const std::string& wanted = "auto");
 
 // How the flags want a net planned: fusing, memory, layouts. Throws ConfigError.
 PlanOptions plan_options();

@@ -141,7 +141,7 @@ ExitCode run(const Operands&) {
   const Phase phase = parse_phase();
   if (FLAGS_warmup < 0) throw ConfigError("--warmup takes a number from 0");
   const NetFile file = read_net_file(phase);
-  const std::shared_ptr<Backend> backend = open_backend();
+  const std::shared_ptr<Backend> backend = open_backend(file.device);
   const std::unique_ptr<Net> net = build_net(file, backend, phase, data_shapes(file, phase));
   net->initialize(0);
   Session& session = net->session(phase, FLAGS_batch);

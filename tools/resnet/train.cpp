@@ -134,7 +134,7 @@ ExitCode run(const Operands&) {
   const uint64_t seed = choose_seed(files.param, resumed ? &*resumed : nullptr);
 
   // Open data, plan.
-  const std::shared_ptr<Backend> backend = open_backend();
+  const std::shared_ptr<Backend> backend = open_backend(device_of(files.param));
   std::optional<Feed> train, test;
   const auto open_and_plan = [&] {
     train.emplace(open_feed(files, TRAIN, seed));

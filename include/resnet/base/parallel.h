@@ -20,7 +20,8 @@ Bind parse_bind(const std::string& text);  // throws ConfigError
 // Sets thread count (0 = default), binds threads and sets flush-to-zero on all of them. Call once
 // from main before any parallel work; the calling thread becomes compute thread 0, and parallel work is
 // to be started from it. Runs see each other by locks on /tmp/resnet-core-<CPU>.lock. Returns a line that
-// says what was done.
+// says what was done. Where several programs share the cores, start them with GOMP_SPINCOUNT=10000, as the
+// tool does for itself: idle threads of GNU OpenMP spin for milliseconds otherwise.
 std::string setup_threads(int threads, Bind bind);
 
 // Lets the calling thread run on every CPU that the process inherited: for threads that do not compute and
