@@ -80,9 +80,9 @@ struct Paint {
 Paint pick_paint(Random& random, const Colour3& colour) {
   Paint paint;
   paint.colour = colour;
-  for (int& slope : paint.slope) slope = pick(random, -40, 40);
+  for (int& slope : paint.slope) slope = pick(random, -24, 24);
   paint.slope_direction = kCircle[random.below(kTurn)];
-  paint.stripe_amplitude = pick(random, 0, 1) ? pick(random, 3, 10) : 0;
+  paint.stripe_amplitude = pick(random, 0, 1) ? pick(random, 3, 8) : 0;
   paint.stripe_period = pick(random, 3 * kPixel, 9 * kPixel);
   paint.stripe_direction = kCircle[random.below(kTurn)];
   return paint;
@@ -181,10 +181,10 @@ void draw_distraction(Random& random, Canvas& canvas) {
 std::vector<uint8_t> draw_shape(Random random, size_t kind) {
   const Colour3 background = pick_colour(random);
   Colour3 foreground = pick_colour(random);
-  while (difference(background, foreground) < 180) foreground = pick_colour(random);
+  while (difference(background, foreground) < 240) foreground = pick_colour(random);
 
   Canvas canvas(pick_paint(random, background));
-  for (int left = pick(random, 0, 2); left > 0; --left) draw_distraction(random, canvas);
+  for (int left = pick(random, 0, 1); left > 0; --left) draw_distraction(random, canvas);
   const int unit = pick(random, 10 * kPixel, 13 * kPixel);
   const int room = kCanvas / 2 - unit * kOutlineReach / kOutlineUnit;  // the shape stays inside
   const int x = kCanvas / 2 + pick(random, -room, room);
@@ -193,7 +193,7 @@ std::vector<uint8_t> draw_shape(Random random, size_t kind) {
   canvas.draw(
       {kOutlines[kind].inside, x, y, unit, kCircle[static_cast<size_t>(angle + kTurn) % kTurn]},
       pick_paint(random, foreground));
-  canvas.add_noise(random, pick(random, 2, 6));
+  canvas.add_noise(random, pick(random, 2, 5));
   return canvas.pixels();
 }
 
