@@ -15,6 +15,7 @@ endif()
 if(RESNET_SANITIZE)
   add_compile_options(-fsanitize=${RESNET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${RESNET_SANITIZE})
+  add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 with sanitizers: false alarms inside std::regex
   if(RESNET_SANITIZE MATCHES "thread")
     add_compile_definitions(RESNET_STD_THREADS)  # parallel_for on std::thread: TSan cannot see libgomp
   endif()

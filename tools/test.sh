@@ -4,7 +4,7 @@
 #
 # usage: tools/test.sh [--preset=NAME] [--full] [--only=REGEX] [--no-setup]
 #   --preset=NAME  what to build and test (default release; see CMakePresets.json)
-#   --full         also the long tests (label `slow`)
+#   --full         also the long tests (label `slow`, and RESNET_SLOW_TESTS=1)
 #   --only=REGEX   only the ctest tests whose names match
 #   --no-setup     do not look for missing packages
 set -euo pipefail
@@ -19,7 +19,10 @@ setup=true
 for argument in "$@"; do
   case $argument in
     --preset=*) preset=${argument#*=} ;;
-    --full) labels=() ;;
+    --full)
+      labels=()
+      export RESNET_SLOW_TESTS=1
+      ;;
     --only=*) filter+=(--tests-regex "${argument#*=}") ;;
     --no-setup) setup=false ;;
     -h | --help)

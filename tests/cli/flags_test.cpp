@@ -108,13 +108,13 @@ TEST_F(Flags, DevicesAndPrecisionsThatAreNotThere) {
 }
 
 TEST_F(Flags, SolverModeChoosesTheDevice) {
-  const std::string solver = read("solver.prototxt");
-  write("solver.prototxt", solver + "solver_mode: GPU\n");
+  const std::string solver = files_.read("solver.prototxt");
+  files_.write("solver.prototxt", solver + "solver_mode: GPU\n");
   expect_failure(run({"train", "--solver=solver.prototxt"}), 4,
                  {"solver_mode: GPU", "--device=cpu"});
   expect_failure(run({"plan", "--solver=solver.prototxt"}), 4, {"solver_mode: GPU"});
   EXPECT_EQ(run({"train", "--solver=solver.prototxt", "--device=cpu", "--dry_run"}).code, 0);
-  write("solver.prototxt", solver + "solver_mode: CPU\n");
+  files_.write("solver.prototxt", solver + "solver_mode: CPU\n");
   EXPECT_EQ(run({"train", "--solver=solver.prototxt", "--dry_run"}).code, 0);
 }
 
