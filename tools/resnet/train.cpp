@@ -165,6 +165,8 @@ ExitCode run(const Operands&) {
     return ExitCode::ok;
   }
   const Solver::Outcome outcome = solver.run();
+  LOG(INFO) << "Memory: planned " << bytes_text(planned_bytes(net, net.session(TRAIN)))
+            << ", held at most " << bytes_text(peak_bytes());
   if (!FLAGS_curve.empty()) draw_curve(prefix + ".log.jsonl", FLAGS_curve);
   if (FLAGS_json) summary.print(net, seed);
   return outcome == Solver::Outcome::finished ? ExitCode::ok : ExitCode::interrupted;
