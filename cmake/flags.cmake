@@ -18,6 +18,9 @@ if(RESNET_SANITIZE)
   add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 with sanitizers: false alarms inside std::regex
   if(RESNET_SANITIZE MATCHES "thread")
     add_compile_definitions(RESNET_STD_THREADS)  # parallel_for on std::thread: TSan cannot see libgomp
+    # Maps of protobuf have another layout under TSan, which the system's libprotobuf does not share
+    # (protobuf 3.21, map_field.h); libstdc++ still has to know.
+    add_compile_options(-U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
   endif()
 endif()
 
