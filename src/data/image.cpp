@@ -25,6 +25,7 @@ void reshape(Record& record, int64_t channels, int64_t height, int64_t width) {
 void set_pixels(Record& record, const cv::Mat& image) {
   reshape(record, image.channels(), image.rows, image.cols);
   std::vector<cv::Mat> planes;
+  planes.reserve(static_cast<size_t>(image.channels()));
   for (int c = 0; c < image.channels(); ++c) planes.push_back(plane(record, c));
   cv::split(image, planes.data());
 }

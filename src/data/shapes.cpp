@@ -128,7 +128,8 @@ class Canvas {
     }
     constexpr int full = kSamples * kSamples;
     for_pixels([&](int c, int x, int y, int& value) {
-      const int share = covered[static_cast<size_t>(y * kSide + x)];
+      const auto pixel = static_cast<size_t>(y) * kSide + static_cast<size_t>(x);
+      const int share = covered[pixel];
       if (share == 0) return;
       value = (colour_at(paint, c, x, y) * share + value * (full - share) + full / 2) / full;
     });
@@ -233,6 +234,7 @@ class ShapesSource : public DataSource {
 
 std::vector<std::string> shape_names() {
   std::vector<std::string> names;
+  names.reserve(kOutlines.size());
   for (const Outline& outline : kOutlines) names.emplace_back(outline.name);
   return names;
 }

@@ -30,6 +30,7 @@ std::vector<Shape> shapes_from(const google::protobuf::RepeatedPtrField<BlobShap
                                const char* name, int tops) {
   check_size(name, field.size(), tops);
   std::vector<Shape> shapes;
+  shapes.reserve(static_cast<size_t>(tops));
   for (int i = 0; i < tops; ++i) shapes.push_back(shape_of(entry(field, i)));
   return shapes;
 }
@@ -47,6 +48,7 @@ std::vector<Shape> dummy_shapes(const DummyDataParameter& p, int tops) {
   check_size("dummy_data_param.height", p.height_size(), tops);
   check_size("dummy_data_param.width", p.width_size(), tops);
   std::vector<Shape> shapes;
+  shapes.reserve(static_cast<size_t>(tops));
   for (int i = 0; i < tops; ++i) {
     shapes.push_back(Shape{entry(p.num(), i), entry(p.channels(), i), entry(p.height(), i),
                            entry(p.width(), i)});

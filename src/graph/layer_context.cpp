@@ -68,6 +68,7 @@ ValueId LayerContext::add_parameter(std::string_view role, const Shape& shape,
 
 std::vector<ValueId> LayerContext::emit(const Op& op, const std::vector<ValueId>& in) {
   std::vector<TensorDesc> descs;
+  descs.reserve(in.size());
   for (const ValueId id : in) descs.push_back(desc(id));
   Node node;
   node.op = op;

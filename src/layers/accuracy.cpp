@@ -18,7 +18,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType accuracy_layer{
+const LayerType kAccuracyLayer{
     "Accuracy",
     kTwo,
     {1, 2},

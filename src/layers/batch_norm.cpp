@@ -37,7 +37,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType batch_norm_layer{
+const LayerType kBatchNormLayer{
     "BatchNorm", kOne, kOne,
     R"(Normalises each channel over images and positions: y = (x - mean) / sqrt(variance + `eps`), without
 gamma and beta: a Scale layer follows for them. In TRAIN mean and variance are those of the batch, and

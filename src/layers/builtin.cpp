@@ -9,24 +9,24 @@ namespace resnet {
 
 std::span<const LayerType> builtin_layers() {
   using namespace layers;
-  static const std::array list{accuracy_layer,
-                               batch_norm_layer,
-                               concat_layer,
-                               convolution_layer,
-                               data_layer,
-                               dropout_layer,
-                               dummy_data_layer,
-                               eltwise_layer,
-                               flatten_layer,
-                               identity_shortcut_layer,
-                               inner_product_layer,
-                               input_layer,
-                               pooling_layer,
-                               relu_layer,
-                               scale_layer,
-                               softmax_layer,
-                               softmax_with_loss_layer,
-                               split_layer};
+  static const std::array list{kAccuracyLayer,
+                               kBatchNormLayer,
+                               kConcatLayer,
+                               kConvolutionLayer,
+                               kDataLayer,
+                               kDropoutLayer,
+                               kDummyDataLayer,
+                               kEltwiseLayer,
+                               kFlattenLayer,
+                               kIdentityShortcutLayer,
+                               kInnerProductLayer,
+                               kInputLayer,
+                               kPoolingLayer,
+                               kReluLayer,
+                               kScaleLayer,
+                               kSoftmaxLayer,
+                               kSoftmaxWithLossLayer,
+                               kSplitLayer};
   return list;
 }
 

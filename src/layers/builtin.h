@@ -19,27 +19,34 @@ inline void require(bool ok, const std::string& message) {
   if (!ok) throw ConfigError(message);
 }
 
+// All inputs of the layer, in order.
+inline std::vector<ValueId> inputs_of(const LayerBuilder& b) {
+  std::vector<ValueId> in(static_cast<size_t>(b.num_inputs()));
+  for (int i = 0; i < b.num_inputs(); ++i) in[static_cast<size_t>(i)] = b.input(i);
+  return in;
+}
+
 inline const Shape& shape_of(const LayerBuilder& b, int input) {
   return b.desc(b.input(input)).shape;
 }
 
-extern const LayerType accuracy_layer;
-extern const LayerType batch_norm_layer;
-extern const LayerType concat_layer;
-extern const LayerType convolution_layer;
-extern const LayerType data_layer;
-extern const LayerType dropout_layer;
-extern const LayerType dummy_data_layer;
-extern const LayerType eltwise_layer;
-extern const LayerType flatten_layer;
-extern const LayerType identity_shortcut_layer;
-extern const LayerType inner_product_layer;
-extern const LayerType input_layer;
-extern const LayerType pooling_layer;
-extern const LayerType relu_layer;
-extern const LayerType scale_layer;
-extern const LayerType softmax_layer;
-extern const LayerType softmax_with_loss_layer;
-extern const LayerType split_layer;
+extern const LayerType kAccuracyLayer;
+extern const LayerType kBatchNormLayer;
+extern const LayerType kConcatLayer;
+extern const LayerType kConvolutionLayer;
+extern const LayerType kDataLayer;
+extern const LayerType kDropoutLayer;
+extern const LayerType kDummyDataLayer;
+extern const LayerType kEltwiseLayer;
+extern const LayerType kFlattenLayer;
+extern const LayerType kIdentityShortcutLayer;
+extern const LayerType kInnerProductLayer;
+extern const LayerType kInputLayer;
+extern const LayerType kPoolingLayer;
+extern const LayerType kReluLayer;
+extern const LayerType kScaleLayer;
+extern const LayerType kSoftmaxLayer;
+extern const LayerType kSoftmaxWithLossLayer;
+extern const LayerType kSplitLayer;
 
 }  // namespace resnet::layers

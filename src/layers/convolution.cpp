@@ -47,7 +47,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType convolution_layer{
+const LayerType kConvolutionLayer{
     "Convolution", kOne, kOne,
     R"(Cross-correlation of (N,C,H,W) with O = `num_output` kernels of C/`group` channels:
 

@@ -3,7 +3,7 @@
 
 namespace resnet::layers {
 
-const LayerType data_layer{
+const LayerType kDataLayer{
     "Data",
     kNone,
     {1, 2},
@@ -18,13 +18,13 @@ Caffe. `record_begin` and `record_end` choose a part of the source. A test cover
 last batch may be short.)",
     nullptr};
 
-const LayerType dummy_data_layer{
+const LayerType kDummyDataLayer{
     "DummyData", kNone, at_least(1),
     R"(Tops of the given `shape` (one for all, or one per top; `num`, `channels`, `height` and `width` are the
 older form), filled by `data_filler` (likewise; constant 0 by default).)",
     nullptr};
 
-const LayerType input_layer{
+const LayerType kInputLayer{
     "Input", kNone, at_least(1),
     R"(Tops of the given `shape` (one for all, or one per top) that the caller fills: images in `test`, `predict`
 and `extract`. The `input`, `input_shape` and `input_dim` fields of older nets mean the same.

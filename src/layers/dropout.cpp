@@ -16,7 +16,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType dropout_layer{
+const LayerType kDropoutLayer{
     "Dropout", kOne, kOne,
     R"(In TRAIN each value is set to zero with the probability `dropout_ratio` (default 0.5), the others are
 divided by 1 - `dropout_ratio`. In TEST the top is the bottom. The draws depend on the seed, the image's

@@ -25,14 +25,12 @@ void build(LayerBuilder& b) {
   require(p.coeff_size() == 0 || op.kind == Eltwise::Kind::sum,
           "coeff works with operation: SUM only; remove it");
   op.coeff.assign(p.coeff().begin(), p.coeff().end());
-  std::vector<ValueId> in;
-  for (int i = 0; i < b.num_inputs(); ++i) in.push_back(b.input(i));
-  b.output(0, b.emit(op, in)[0]);
+  b.output(0, b.emit(op, inputs_of(b))[0]);
 }
 
 }  // namespace
 
-const LayerType eltwise_layer{
+const LayerType kEltwiseLayer{
     "Eltwise", at_least(2), kOne,
     R"(Combines bottoms of one shape element by element; `operation` is SUM (default; with one `coeff` per
 bottom, 1 if absent), PROD or MAX. MAX sends the gradient to the winner, among equals as Caffe does.

@@ -19,7 +19,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType flatten_layer{
+const LayerType kFlattenLayer{
     "Flatten", kOne, kOne,
     R"(Merges the axes from `axis` (default 1) to `end_axis` (default the last) into one: (N,C,H,W) to (N, C H W).)",
     build};

@@ -15,7 +15,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType identity_shortcut_layer{
+const LayerType kIdentityShortcutLayer{
     "IdentityShortcut", kOne, kOne,
     R"(Option A of He et al. 2015 (section 3.3): the identity across a change of dimensions, without parameters.
 

@@ -22,7 +22,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType inner_product_layer{
+const LayerType kInnerProductLayer{
     "InnerProduct", kOne, kOne,
     R"(y = W x + bias, for each index of the axes before `axis` (default 1: for each image); the K values from
 `axis` on are one vector x. The top has the axes before `axis`, then O = `num_output`. Blobs: weight (O,K),

@@ -45,7 +45,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType pooling_layer{
+const LayerType kPoolingLayer{
     "Pooling", kOne, kOne,
     R"(The maximum (`pool: MAX`) or the mean (`pool: AVE`) of each window of (N,C,H,W), channel by channel.
 `kernel_size`, `stride` and `pad`, or `kernel_h`, `kernel_w`, ...; `global_pooling: true` takes the whole

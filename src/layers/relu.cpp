@@ -10,7 +10,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType relu_layer{
+const LayerType kReluLayer{
     "ReLU", kOne, kOne,
     R"(y = x where x > 0, else `negative_slope` x (default 0). The gradient at 0 is that of the negative side.
 

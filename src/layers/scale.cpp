@@ -34,7 +34,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType scale_layer{
+const LayerType kScaleLayer{
     "Scale",
     {1, 2},
     kOne,

@@ -10,7 +10,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType softmax_layer{
+const LayerType kSoftmaxLayer{
     "Softmax", kOne, kOne,
     R"(y = exp(x - max) / sum of exp(x - max) along `axis` (default 1). `engine` changes nothing.)",
     build};

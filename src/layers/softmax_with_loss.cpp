@@ -49,7 +49,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType softmax_with_loss_layer{
+const LayerType kSoftmaxWithLossLayer{
     "SoftmaxWithLoss",
     kTwo,
     {0, 2},

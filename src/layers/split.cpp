@@ -9,7 +9,7 @@ void build(LayerBuilder& b) {
 
 }  // namespace
 
-const LayerType split_layer{
+const LayerType kSplitLayer{
     "Split", kOne, at_least(1),
     R"(Every top is the bottom under another name. Never needed, since any number of layers may read a blob;
 accepted because Caffe writes it into its own files.)",

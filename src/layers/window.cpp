@@ -14,8 +14,7 @@ Pair read_values(const SizeField& field) {
     require(both.empty(),
             "both " + name + " and " + name_h + " or " + name_w + " are set; keep one form");
     require((h && w) || absent, name_h + " and " + name_w + " belong together; set both");
-    const auto value = [&](const std::optional<uint32_t>& v) { return v ? int64_t{*v} : *absent; };
-    return {value(h), value(w)};
+    return {h ? int64_t{*h} : *absent, w ? int64_t{*w} : *absent};
   }
   require(both.size() <= 2, name + " is set " + std::to_string(both.size()) +
                                 " times; set it once, or once each for height and width");

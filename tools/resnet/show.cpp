@@ -33,6 +33,7 @@ void write_images(const std::vector<SheetImage>& images, const std::filesystem::
     const SheetImage& image = images[i];
     const int height = static_cast<int>(image.shape[1]), width = static_cast<int>(image.shape[2]);
     std::vector<cv::Mat> planes;
+    planes.reserve(static_cast<size_t>(image.shape[0]));
     for (int c = 0; c < image.shape[0]; ++c) {
       planes.emplace_back(height, width, CV_8U,
                           const_cast<uint8_t*>(image.pixels.data()) + c * height * width);
