@@ -42,7 +42,12 @@ class Body {
                       (blocks == 1 ? " block, " : " blocks, ") + size_text(stage));
       for (int block = 0; block < blocks; ++block) {
         if (block > 0) writer_.gap();
-        blob = write_block(blob, stage, block_name(stage, block, blocks), block == 0 && stage > 0);
+        const bool halves = block == 0 && stage > 0;  // the image, and doubles the filters
+        blob = write_block(writer_, blob, block_name(stage, block, blocks),
+                           {.shortcut = net_.shortcut,
+                            .filters = kFilters << stage,
+                            .stride = halves ? 2 : 1,
+                            .changes = halves});
       }
     }
     writer_.comment("Classifier");
@@ -54,37 +59,6 @@ class Body {
   static std::string size_text(int stage) {
     const std::string side = std::to_string(kImage >> stage);
     return std::to_string(kFilters << stage) + " filters, " + side + "x" + side;
-  }
-
-  // `halves`: the block halves the image and doubles the filters.
-  std::string write_block(const std::string& input, int stage, const std::string& name,
-                          bool halves) {
-    const int filters = kFilters << stage, stride = halves ? 2 : 1;
-    const bool plain = net_.shortcut == Shortcut::none;
-    const std::string prefix = plain ? "conv" : "res";
-    const auto names = [&](const std::string& branch) {
-      const std::string end = name + "_" + branch;
-      return ConvolutionNames{prefix + end, "bn" + end, "scale" + end};
-    };
-    const std::string around = plain ? "" : shortcut(input, names("branch1"), filters, stride);
-    const std::string first =
-        writer_.relu(writer_.convolution(names("branch2a"), input, filters, 3, stride));
-    const std::string second = writer_.convolution(names("branch2b"), first, filters, 3, 1);
-    return writer_.relu(plain ? second : writer_.sum(prefix + name, around, second));
-  }
-
-  // The blob that is added to the block's output.
-  std::string shortcut(const std::string& input, const ConvolutionNames& names, int filters,
-                       int stride) {
-    const bool changes = stride != 1;
-    if (net_.shortcut == Shortcut::c || (net_.shortcut == Shortcut::b && changes)) {
-      return writer_.convolution(names, input, filters, 1, stride);
-    }
-    if (!changes) return input;
-    writer_.layer("IdentityShortcut", names.convolution, {input}, {names.convolution},
-                  {"identity_shortcut_param { stride: " + std::to_string(stride) +
-                   " num_output: " + std::to_string(filters) + " }"});
-    return names.convolution;
   }
 
   NetWriter& writer_;
@@ -107,25 +81,12 @@ void write_data_layer(NetWriter& writer, const CifarNet& net, bool train) {
            (train ? " shuffle: true" : "") + " }"});
 }
 
-std::string letter(Shortcut shortcut) {
-  switch (shortcut) {
-    case Shortcut::a:
-      return "A";
-    case Shortcut::b:
-      return "B";
-    case Shortcut::c:
-      return "C";
-    case Shortcut::none:
-      break;
-  }
-  return "none";
-}
-
 // The first lines of every file.
 std::string heading(const CifarNet& net, const std::string& what) {
   const CifarNet defaults;
   std::string command = "resnet define --family=cifar --depth=" + std::to_string(net.depth) +
                         " --shortcut=" + letter(net.shortcut);
+  if (net.classes != defaults.classes) command += " --classes=" + std::to_string(net.classes);
   if (net.lmdb) command += " --format=lmdb";
   if (net.source != defaults.source) command += " --source=" + quoted(net.source);
   if (net.mean_file != defaults.mean_file) command += " --mean=" + quoted(net.mean_file);
@@ -135,14 +96,8 @@ std::string heading(const CifarNet& net, const std::string& what) {
 
 }  // namespace
 
-Shortcut parse_shortcut(const std::string& text) {
-  for (const Shortcut shortcut : {Shortcut::a, Shortcut::b, Shortcut::c, Shortcut::none}) {
-    if (text == letter(shortcut)) return shortcut;
-  }
-  throw ConfigError("--shortcut takes A, B, C or none, not '" + text + "'");
-}
-
 void check(const CifarNet& net) {
+  if (net.classes < 1) throw ConfigError("--classes takes a number from 1");
   if (net.depth >= 8 && net.depth % 6 == 2) return;
   const int n = std::max(1, (net.depth + 1) / 6);
   throw ConfigError("depth " + std::to_string(net.depth) +

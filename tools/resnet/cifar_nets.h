@@ -4,13 +4,9 @@
 
 #include <string>
 
-namespace resnet::cli {
+#include "residual_blocks.h"
 
-// What a block's input passes on its way around the block. Where its shape changes: A the identity
-// with zero channels appended, B a 1x1 convolution. C is a 1x1 convolution everywhere; `none` makes
-// the plain net.
-enum class Shortcut { a, b, c, none };
-Shortcut parse_shortcut(const std::string& text);  // "A", "B", "C", "none"; throws ConfigError
+namespace resnet::cli {
 
 struct CifarNet {
   int depth = 20;  // 6n + 2, at least 8

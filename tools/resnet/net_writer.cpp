@@ -16,8 +16,8 @@ std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
-NetWriter::NetWriter(const std::string& name, bool training)
-    : text_("name: " + quoted(name) + "\n"), training_(training) {}
+NetWriter::NetWriter(const std::string& name, bool training, int group_size)
+    : text_("name: " + quoted(name) + "\n"), training_(training), group_size_(group_size) {}
 
 void NetWriter::comment(const std::string& text) { text_ += "\n# " + text + "\n"; }
 
@@ -40,7 +40,10 @@ std::string NetWriter::convolution(const ConvolutionNames& names, const std::str
   layer("Convolution", names.convolution, {bottom}, {top},
         {"convolution_param { " + size + " bias_term: false" + filler() + " }"});
   std::vector<std::string> average;
-  if (training_) average.push_back("batch_norm_param { moving_average_fraction: 0.9 }");
+  if (training_) {
+    average.push_back("batch_norm_param { moving_average_fraction: 0.9" +
+                      (group_size_ ? " group_size: " + number(group_size_) : "") + " }");
+  }
   layer("BatchNorm", names.batch_norm, {top}, {top}, average);
   layer("Scale", names.scale, {top}, {top}, {"scale_param { bias_term: true }"});
   return top;

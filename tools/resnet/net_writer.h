@@ -18,8 +18,9 @@ std::string quoted(const std::string& text);
 
 class NetWriter {
  public:
-  // With `training`, layers say how they are initialised and trained.
-  NetWriter(const std::string& name, bool training);
+  // With `training`, layers say how they are initialised and trained. `group_size`: images that share
+  // BatchNorm's statistics in training; 0: the batch.
+  NetWriter(const std::string& name, bool training, int group_size = 0);
 
   void gap() { text_ += "\n"; }           // a blank line
   void comment(const std::string& text);  // a blank line and "# text"
@@ -50,6 +51,7 @@ class NetWriter {
 
   std::string text_;
   bool training_;
+  int group_size_;
 };
 
 }  // namespace resnet::cli
