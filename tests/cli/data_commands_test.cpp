@@ -75,5 +75,30 @@ TEST_F(DataCommands, DefineAndSummary) {
   expect_failure(run({"define", "--depth=20", "--output=net.prototxt/x"}), 3, {"net.prototxt"});
 }
 
+TEST_F(DataCommands, DefineImageNetNets) {
+  files_.run_ok({"define", "--family=imagenet", "--stages=1,2", "--block=bottleneck", "--classes=7",
+                 "--iter_size=8", "--group_size=32", "--schedule=steps", "--output=nets/mine"});
+  const RunResult summary =
+      files_.run_ok({"summary", "--quiet", "--model=nets/mine/train_val.prototxt", "--phase=TRAIN",
+                     "--input_shape=3,224,224", "--batch=32"});
+  EXPECT_NE(summary.out.find("res3b_branch2c"), std::string::npos);
+  EXPECT_NE(summary.out.find("fc7"), std::string::npos);
+  const std::string solver = files_.read("nets/mine/solver.prototxt");
+  EXPECT_NE(solver.find("iter_size: 8"), std::string::npos);
+  EXPECT_NE(solver.find("multistep"), std::string::npos);
+
+  const auto refused = [&](std::vector<std::string> flags, const std::string& fact) {
+    flags.insert(flags.begin(), {"define", "--output=nets/none"});
+    expect_failure(run(flags), 2, {fact});
+    EXPECT_FALSE(files_.has("nets/none"));
+  };
+  refused({"--family=imagenet", "--depth=20"}, "18, 34, 50, 101, 152");
+  refused({"--family=imagenet"}, "--depth or --stages");
+  refused({"--family=imagenet", "--stages=3,x"}, "3,x");
+  refused({"--family=imagenet", "--depth=50", "--iter_size=3"}, "does not divide 256");
+  refused({"--family=cifar", "--depth=20", "--stages=3"}, "--stages");
+  refused({"--family=mnist", "--depth=20"}, "mnist");
+}
+
 }  // namespace
 }  // namespace resnet::test
