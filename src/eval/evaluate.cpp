@@ -1,6 +1,7 @@
 #include "resnet/eval/evaluate.h"
 
 #include <chrono>
+#include <cmath>
 
 #include "resnet/base/error.h"
 
@@ -95,6 +96,16 @@ void ScoreMetrics::add(std::span<const float> scores, std::span<const float> lab
     ++rank_[static_cast<size_t>(own == own ? rank : classes)];
     ++images_;
   }
+}
+
+Interval wilson_interval(double share, int64_t n) {
+  if (n < 1) return {};
+  constexpr double z = 1.959963984540054;  // 97.5 % of the standard normal lie below
+  const double trials = static_cast<double>(n), spread = z * z / trials;
+  const double centre = (share + spread / 2) / (1 + spread);
+  const double half =
+      z / (1 + spread) * std::sqrt(share * (1 - share) / trials + spread / (4 * trials));
+  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
 double ScoreMetrics::error(int top_k) const {

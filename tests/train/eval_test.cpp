@@ -27,6 +27,15 @@ TEST(ScoreMetrics, CountsTiesAndNanAgainstTheLabel) {
   EXPECT_THROW(metrics.add(std::span(scores).first(3), std::vector<float>{3}, 3), DataError);
 }
 
+// Figures of Brown, Cai, DasGupta 2001 and of R's prop.test without correction.
+TEST(WilsonInterval, KnownValues) {
+  const Interval some = wilson_interval(0.1, 50), none = wilson_interval(0, 10);
+  EXPECT_NEAR(some.low, 0.0435, 1e-4);
+  EXPECT_NEAR(some.high, 0.2136, 1e-4);
+  EXPECT_NEAR(none.low, 0, 1e-12);
+  EXPECT_NEAR(none.high, 0.2775, 1e-4);
+}
+
 TEST(MetricAverage, WeighsByCount) {
   MetricAverage average;
   average.add(std::vector<Metric>{{"loss", Output::Kind::loss, 1.0, 8, 1}});

@@ -92,11 +92,10 @@ Phase parse_phase() {
   return phase;
 }
 
-NetFile read_net_file(Phase phase) {
-  if (FLAGS_model.empty() == FLAGS_solver.empty()) {
-    throw ConfigError("give the net by either --model=FILE or --solver=FILE");
-  }
-  NetText text = FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver);
+namespace {
+
+// Adds what the flags say, and checks the net of this phase if its text is wrong.
+NetFile finish(NetText text, Phase phase) {
   text.file.options.plan = plan_options();
   text.file.options.level = FLAGS_level;
   text.file.options.stages = split_list(FLAGS_stage);
@@ -109,6 +108,20 @@ NetFile read_net_file(Phase phase) {
     });
   }
   return std::move(text.file);
+}
+
+}  // namespace
+
+NetFile read_net_file(Phase phase) {
+  if (FLAGS_model.empty() == FLAGS_solver.empty()) {
+    throw ConfigError("give the net by either --model=FILE or --solver=FILE");
+  }
+  return finish(FLAGS_solver.empty() ? read_model(FLAGS_model) : read_net_of_solver(FLAGS_solver),
+                phase);
+}
+
+NetFile read_net_file(Phase phase, const std::string& path) {
+  return finish(read_model(path), phase);
 }
 
 const LayerParameter* data_layer(const NetFile& file, Phase phase) {

@@ -30,6 +30,8 @@ Phase parse_phase();
 // Reads --model, or the net of --solver. Throws one ConfigError with everything that is wrong with its
 // text, and with the net of this phase as well if its text is wrong.
 NetFile read_net_file(Phase phase);
+// The same for the net at `path`, whatever the flags name.
+NetFile read_net_file(Phase phase, const std::string& path);
 
 // The layer that reads a phase's images from a data set; nullptr if there is none.
 const LayerParameter* data_layer(const NetFile& file, Phase phase);

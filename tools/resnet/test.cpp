@@ -12,8 +12,12 @@
 #include "resnet/base/json.h"
 #include "resnet/eval/evaluate.h"
 #include "setup.h"
+#include "test_views.h"
 
-DEFINE_string(protocol, "1crop", "1crop: how an image is looked at; its centre, once");
+DEFINE_string(
+    protocol, "1crop",
+    "1crop|10crop|dense: how an image is looked at: its centre; corners, centre and their "
+    "mirror images; whole, fully convolutionally, with its mirror image");
 
 namespace resnet::cli {
 namespace {
@@ -69,9 +73,7 @@ void print_json(const ScoreResult& result, const Net& net, const Backend& backen
 }
 
 ExitCode run(const Operands&) {
-  if (FLAGS_protocol != "1crop") {
-    throw ConfigError("--protocol takes 1crop, not '" + FLAGS_protocol + "'");
-  }
+  if (FLAGS_protocol != "1crop" || wants_views()) return test_views();
   const NetFile file = read_net_file(TEST);
   const std::string scores = score_blob(file.net, file.graph_options(TEST));
   const std::shared_ptr<Backend> backend = open_backend();
@@ -98,10 +100,13 @@ extern const Command kTest = {
     .summary = "Measure the error of a net on a data set",
     .operands = "",
     .computes = true,
-    .flags = {required("model"),
-              required("weights"),
+    .flags = {required("model", "FILE[,FILE..]: the net, or the nets of an ensemble"),
+              required("weights",
+                       "FILE[,FILE..]: its weights; of an ensemble in the order of the nets"),
               {"source"},
               {"protocol"},
+              {"scales"},
+              {"average"},
               {"batch"},
               {"loader_threads"},
               {"stage"},
@@ -110,7 +115,9 @@ extern const Command kTest = {
               {"json"}},
     .examples =
         "resnet test --model=train_val.prototxt --weights=net.caffemodel\n"
-        "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=test_lmdb",
+        "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=test_lmdb\n"
+        "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=val_lmdb "
+        "--protocol=dense --scales=224,256,384,480,640",
     .run = run,
 };
 

@@ -57,6 +57,12 @@ class ScoreMetrics {
   int64_t images_ = 0;
 };
 
+// Wilson's interval of 95 % for a share that was counted on n trials.
+struct Interval {
+  double low = 0, high = 1;
+};
+Interval wilson_interval(double share, int64_t n);
+
 // A way to get class scores of whole test images from a net. Other protocols (10 crops, dense)
 // average over several views of each image.
 struct ScoreResult {

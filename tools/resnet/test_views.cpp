@@ -1,0 +1,213 @@
+#include "test_views.h"
+
+#include <glog/logging.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "flags.h"
+#include "net_file.h"
+#include "net_input.h"
+#include "progress.h"
+#include "report.h"
+#include "resnet/base/json.h"
+#include "resnet/base/parallel.h"
+#include "resnet/data/image.h"
+#include "resnet/eval/evaluate.h"
+#include "resnet/eval/protocol.h"
+#include "setup.h"
+
+DECLARE_string(protocol);
+DEFINE_string(scales, "", "N,N,..: shorter sides that images are scaled to, in pixels");
+DEFINE_string(average, "probabilities",
+              "probabilities|logits: what is averaged over positions, views, scales and models");
+
+namespace resnet::cli {
+namespace {
+
+constexpr int kTopMore = 5;     // the error that is reported beside top-1
+constexpr int64_t kBlock = 16;  // images read and decoded at a time
+constexpr int64_t kCrops = 20;  // at a time, unless --batch says otherwise
+
+Protocol read_protocol() {
+  Protocol protocol;
+  protocol.kind = parse_protocol(FLAGS_protocol);
+  for (const std::string& text : split_list(FLAGS_scales)) {
+    int64_t scale = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scale);
+    if (error != std::errc() || end != text.data() + text.size() || scale < 1 || scale > 10000) {
+      throw ConfigError("--scales takes pixels such as 224,256, not '" + FLAGS_scales + "'");
+    }
+    protocol.scales.push_back(scale);
+  }
+  if (FLAGS_average == "logits") {
+    protocol.average = ScoreKind::logits;
+  } else if (FLAGS_average != "probabilities") {
+    throw ConfigError("--average takes probabilities or logits, not '" + FLAGS_average + "'");
+  }
+  return protocol;
+}
+
+// The net's training input: from its Input layer (rank 0), or what its data layer crops.
+Shape training_input(const NetFile& file, const Preprocessing& preprocessing) {
+  if (data_layer(file, TEST) == nullptr) return {};
+  int64_t side = preprocessing.crop_size();
+  if (side == 0 && preprocessing.resize_rule() == Preprocessing::EXACT) {
+    side = preprocessing.resize_size();
+  }
+  if (side == 0) {
+    throw ConfigError("the net does not say how large its images are; give its deploy.prototxt");
+  }
+  return {preprocessing.channel_order() == Preprocessing::GRAY ? 1 : 3, side, side};
+}
+
+struct Model {
+  NetFile file;
+  Colour colour;
+  Scorer scorer;
+};
+
+Model open_model(const std::string& net, const std::string& weights_path,
+                 const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
+  NetFile file = read_net_file(TEST, net);
+  WeightSet weights = read_caffemodel(weights_path);
+  const Preprocessing rule = preprocessing_for(file, weights.preprocessing);
+  const Colour colour = rule.channel_order() == Preprocessing::GRAY ? Colour::grey : Colour::colour;
+  Scorer scorer(file.net, file.options, backend, std::move(weights), rule,
+                training_input(file, rule), protocol, FLAGS_batch > 0 ? FLAGS_batch : kCrops,
+                FLAGS_allow_missing);
+  LOG(INFO) << weights_path << ": " << scorer.report().str();
+  return {std::move(file), colour, std::move(scorer)};
+}
+
+std::vector<Model> open_models(const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
+  const std::vector<std::string> nets = split_list(FLAGS_model);
+  const std::vector<std::string> weights = split_list(FLAGS_weights);
+  if (nets.empty() || nets.size() != weights.size()) {
+    throw ConfigError("--model names " + std::to_string(nets.size()) + " nets and --weights " +
+                      std::to_string(weights.size()) + " files; give one each");
+  }
+  std::vector<Model> models;
+  for (size_t i = 0; i < nets.size(); ++i) {
+    models.push_back(open_model(nets[i], weights[i], backend, protocol));
+    if (models[i].scorer.classes() != models[0].scorer.classes()) {
+      throw ConfigError(nets[i] + " has " + std::to_string(models[i].scorer.classes()) +
+                        " classes, " + nets[0] + " " + std::to_string(models[0].scorer.classes()));
+    }
+  }
+  return models;
+}
+
+SourcePtr open_images(const NetFile& file) {
+  if (!FLAGS_source.empty()) return open_source(FLAGS_source, TEST);
+  const LayerParameter* layer = data_layer(file, TEST);
+  if (layer != nullptr) return open_source(*layer, TEST, file.base_dir);
+  throw ConfigError("the net names no data set for the phase TEST; give one by --source=PATH");
+}
+
+std::vector<Record> read_block(const DataSource& source, int64_t begin, int64_t end,
+                               Colour colour) {
+  std::vector<Record> images(static_cast<size_t>(end - begin));
+  parallel_for(end - begin, 1, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      Record& image = images[static_cast<size_t>(i)];
+      image = source.read(begin + i);
+      decode(image, colour, source.name());
+    }
+  });
+  return images;
+}
+
+void add_block(std::vector<Model>& models, const std::vector<Record>& images,
+               ScoreMetrics* metrics) {
+  const auto classes = static_cast<size_t>(models[0].scorer.classes());
+  std::vector<double> sums(images.size() * classes);
+  for (Model& model : models) {
+    const auto scores = model.scorer.scores(images);
+    for (size_t i = 0; i < scores.size(); ++i) {
+      for (size_t k = 0; k < classes; ++k) sums[i * classes + k] += scores[i][k];
+    }
+  }
+  std::vector<float> averages, labels;
+  averages.reserve(sums.size());
+  labels.reserve(images.size());
+  for (const double sum : sums) {
+    averages.push_back(static_cast<float>(sum / static_cast<double>(models.size())));
+  }
+  for (const Record& image : images) labels.push_back(static_cast<float>(image.label));
+  metrics->add(averages, labels, static_cast<int64_t>(classes));
+}
+
+std::string error_text(const ScoreMetrics& metrics, int top_k) {
+  const Interval interval = wilson_interval(metrics.error(top_k), metrics.images());
+  char text[80];
+  std::snprintf(text, sizeof text, "top-%d %.2f %% [%.2f, %.2f]", top_k, 100 * metrics.error(top_k),
+                100 * interval.low, 100 * interval.high);
+  return text;
+}
+
+Json error_json(const ScoreMetrics& metrics, int top_k) {
+  const Interval interval = wilson_interval(metrics.error(top_k), metrics.images());
+  return Json::array().push(100 * interval.low).push(100 * interval.high);
+}
+
+void print(const ScoreMetrics& metrics, const std::string& protocol, size_t models,
+           const Backend& backend, double seconds) {
+  const bool more = metrics.classes() > kTopMore;
+  const double rate = static_cast<double>(metrics.images()) / seconds;
+  if (FLAGS_json) {
+    Json out;
+    out.set("test_error_top1", 100 * metrics.error(1));
+    out.set("test_error_top1_interval", error_json(metrics, 1));
+    if (more) {
+      out.set("test_error_top5", 100 * metrics.error(kTopMore));
+      out.set("test_error_top5_interval", error_json(metrics, kTopMore));
+    }
+    out.set("images", metrics.images()).set("protocol", protocol);
+    out.set("models", static_cast<int64_t>(models)).set("images_per_s", rate);
+    out.set("peak_bytes", peak_bytes()).set("device", backend.description());
+    std::cout << out.str() << '\n';
+    return;
+  }
+  char end[40];
+  std::snprintf(end, sizeof end, "; %.1f images/s", rate);
+  std::cout << "error on " << metrics.images() << " images (" << protocol
+            << (models > 1 ? ", " + std::to_string(models) + " models" : "")
+            << "): " << error_text(metrics, 1) << (more ? ", " + error_text(metrics, kTopMore) : "")
+            << end << '\n';
+}
+
+}  // namespace
+
+bool wants_views() {
+  return !FLAGS_scales.empty() || given("average") || split_list(FLAGS_model).size() > 1 ||
+         split_list(FLAGS_weights).size() > 1;
+}
+
+ExitCode test_views() {
+  const Protocol protocol = read_protocol();
+  const std::shared_ptr<Backend> backend = open_backend();
+  std::vector<Model> models = open_models(backend, protocol);
+  for (const Model& model : models) {
+    if (model.colour != models[0].colour) {
+      throw ConfigError("some nets take colour images and some grey ones; test them one by one");
+    }
+  }
+  const SourcePtr source = open_images(models[0].file);
+
+  const auto start = std::chrono::steady_clock::now();
+  Progress progress("images");
+  ScoreMetrics metrics;
+  for (int64_t begin = 0; begin < source->size(); begin += kBlock) {
+    const int64_t end = std::min(begin + kBlock, source->size());
+    add_block(models, read_block(*source, begin, end, models[0].colour), &metrics);
+    progress.show(end, source->size());
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  print(metrics, protocol.str(), models.size(), *backend, elapsed.count());
+  return ExitCode::ok;
+}
+
+}  // namespace resnet::cli
