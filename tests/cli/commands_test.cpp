@@ -52,6 +52,33 @@ TEST_F(Commands, TestReportsTheErrorOfTheWholeSet) {
   EXPECT_EQ(json_number(deploy.out, "test_error_top1"), 0);
 }
 
+TEST_F(Commands, TestByEveryProtocol) {
+  const std::string weights = std::string(kWeights).substr(std::string("--weights=").size());
+  const auto run_test = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"test", "--quiet", "--source=test_lmdb"});
+    return files_->run(flags);
+  };
+  for (const char* protocol : {"1crop", "10crop", "dense"}) {
+    const RunResult json = run_test({"--json", "--model=deploy.prototxt", kWeights, "--scales=8,12",
+                                     std::string("--protocol=") + protocol, "--average=logits"});
+    EXPECT_EQ(json.code, 0) << json.err;
+    EXPECT_EQ(json_number(json.out, "images"), 10);
+    EXPECT_EQ(json_number(json.out, "test_error_top1"), 0);
+    EXPECT_EQ(json_member(json.out, "protocol"),
+              '"' + std::string(protocol) + " at 8,12, average of logits\"");
+  }
+  const RunResult pair = run_test({"--model=deploy.prototxt,deploy.prototxt",
+                                   "--weights=" + weights + "," + weights, "--protocol=dense"});
+  EXPECT_NE(pair.out.find("10 images (dense, average of probabilities, 2 models): top-1 0.00 % ["),
+            std::string::npos)
+      << pair.out << pair.err;
+  expect_failure(run_test({"--model=deploy.prototxt,deploy.prototxt", kWeights}), 2, {"2 nets"});
+  expect_failure(run_test({"--model=deploy.prototxt", kWeights, "--protocol=5crop"}), 2, {"5crop"});
+  expect_failure(run_test({"--model=deploy.prototxt", kWeights, "--scales=1x"}), 2, {"1x"});
+  expect_failure(run_test({"--model=deploy.prototxt", kWeights, "--scales=7"}), 2, {"scale 7"});
+  expect_failure(run_test({"--model=deploy.prototxt", kWeights, "--average=x"}), 2, {"--average"});
+}
+
 TEST_F(Commands, PredictPrintsAsCaffeDoes) {
   const RunResult result = files_->run_ok({"predict", "--quiet", "--model=deploy.prototxt",
                                            kWeights, "--top=2", "red.ppm", "blue.ppm"});
