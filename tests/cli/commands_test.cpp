@@ -64,6 +64,7 @@ TEST_F(Commands, TestByEveryProtocol) {
     EXPECT_EQ(json.code, 0) << json.err;
     EXPECT_EQ(json_number(json.out, "images"), 10);
     EXPECT_EQ(json_number(json.out, "test_error_top1"), 0);
+    EXPECT_NE(json.err.find("over 8 pixels, but scale 12"), std::string::npos) << json.err;
     EXPECT_EQ(json_member(json.out, "protocol"),
               '"' + std::string(protocol) + " at 8,12, average of logits\"");
   }

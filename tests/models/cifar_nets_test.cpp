@@ -3,13 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
+#include "models/committed_nets.h"
 #include "net_summary.h"
 #include "resnet/base/error.h"
 #include "resnet/io/checksum.h"
-#include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
 
 namespace resnet::cli {
@@ -35,29 +32,13 @@ Graph train_graph(const CifarNet& net) {
   return graph;
 }
 
-// models/cifar10/NAME holds what `resnet define` writes. RESNET_UPDATE=1 rewrites it.
-void check_committed(const CifarNet& net) {
-  const std::string folder =
-      std::string(RESNET_SOURCE_DIR) + "/models/cifar10/" + file_name(net) + "/";
-  const std::pair<std::string, std::string> files[] = {{"train_val.prototxt", train_val_text(net)},
-                                                       {"deploy.prototxt", deploy_text(net)},
-                                                       {"solver.prototxt", solver_text(net)}};
-  for (const auto& [name, text] : files) {
-    if (std::getenv("RESNET_UPDATE") != nullptr) {
-      std::filesystem::create_directories(folder);
-      write_file_atomic(folder + name, {text});
-    }
-    EXPECT_TRUE(read_file(folder + name) == text)
-        << folder + name << " is stale; run models_test with RESNET_UPDATE=1";
-  }
-}
-
 TEST(CifarNets, CommittedResidualNetsAreFresh) {
-  for (const int depth : {20, 32, 44, 56, 110}) check_committed(cifar_net(depth));
+  for (const int depth : {20, 32, 44, 56, 110}) check_committed("cifar10", cifar_net(depth));
 }
 
 TEST(CifarNets, CommittedPlainNetsAreFresh) {
-  for (const int depth : {20, 32, 44, 56}) check_committed(cifar_net(depth, Shortcut::none));
+  for (const int depth : {20, 32, 44, 56})
+    check_committed("cifar10", cifar_net(depth, Shortcut::none));
 }
 
 // Too long to commit.

@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
+#include <map>
 #include <set>
 
+#include "models/committed_nets.h"
 #include "net_summary.h"
 #include "resnet/base/error.h"
-#include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
 
 namespace resnet::cli {
@@ -42,24 +41,8 @@ std::vector<ImageNetNet> committed_nets() {
           imagenet_net(152)};
 }
 
-// models/imagenet/NAME holds what `resnet define` writes. RESNET_UPDATE=1 rewrites it.
 TEST(ImageNetNets, CommittedNetsAreFresh) {
-  for (const ImageNetNet& net : committed_nets()) {
-    const std::string folder =
-        std::string(RESNET_SOURCE_DIR) + "/models/imagenet/" + file_name(net) + "/";
-    const std::pair<std::string, std::string> files[] = {
-        {"train_val.prototxt", train_val_text(net)},
-        {"deploy.prototxt", deploy_text(net)},
-        {"solver.prototxt", solver_text(net)}};
-    for (const auto& [name, text] : files) {
-      if (std::getenv("RESNET_UPDATE") != nullptr) {
-        std::filesystem::create_directories(folder);
-        write_file_atomic(folder + name, {text});
-      }
-      EXPECT_TRUE(read_file(folder + name) == text)
-          << folder + name << " is stale; run models_test with RESNET_UPDATE=1";
-    }
-  }
+  for (const ImageNetNet& net : committed_nets()) check_committed("imagenet", net);
 }
 
 // Table 1; the paper rounds to one decimal, and these are what its nets come to.

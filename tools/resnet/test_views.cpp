@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -140,6 +141,22 @@ void add_block(std::vector<Model>& models, const std::vector<Record>& images,
   metrics->add(averages, labels, static_cast<int64_t>(classes));
 }
 
+// The largest of the images' shorter sides, or `least`.
+int64_t shorter_side(const std::vector<Record>& images, int64_t least) {
+  for (const Record& image : images) {
+    if (image.shape.rank() == 3) least = std::max(least, std::min(image.shape[1], image.shape[2]));
+  }
+  return least;
+}
+
+// A database that was made for smaller scales shows nothing new at larger ones.
+void warn_of_enlarging(const std::string& source, int64_t side, const Protocol& protocol) {
+  const auto largest = std::max_element(protocol.scales.begin(), protocol.scales.end());
+  if (largest == protocol.scales.end() || side == 0 || side >= *largest) return;
+  LOG(WARNING) << source << ": no image has a shorter side over " << side << " pixels, but scale "
+               << *largest << " is asked for; all are enlarged. Convert the original images";
+}
+
 std::string error_text(const ScoreMetrics& metrics, int top_k) {
   const Interval interval = wilson_interval(metrics.error(top_k), metrics.images());
   char text[80];
@@ -200,12 +217,16 @@ ExitCode test_views() {
   const auto start = std::chrono::steady_clock::now();
   Progress progress("images");
   ScoreMetrics metrics;
+  int64_t side = 0;
   for (int64_t begin = 0; begin < source->size(); begin += kBlock) {
     const int64_t end = std::min(begin + kBlock, source->size());
-    add_block(models, read_block(*source, begin, end, models[0].colour), &metrics);
+    const std::vector<Record> images = read_block(*source, begin, end, models[0].colour);
+    side = shorter_side(images, side);
+    add_block(models, images, &metrics);
     progress.show(end, source->size());
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  warn_of_enlarging(source->name(), side, protocol);
   print(metrics, protocol.str(), models.size(), *backend, elapsed.count());
   return ExitCode::ok;
 }
