@@ -86,6 +86,9 @@ void check_ranges(const TransformationParameter& param) {
     refuse("resize_shorter_max without resize_shorter_min");
   }
   if (param.resize_shorter_max() > 65536) refuse("resize_shorter_max is larger than 65536");
+  if (param.resize_shorter_max() > param.resize_shorter_min() && param.crop_size() == 0) {
+    refuse("resize_shorter_max needs crop_size, since the inputs of a net are of one size");
+  }
   const bool area = param.crop_area_min() != 0;
   if (area && !(param.crop_area_min() > 0 && param.crop_area_min() <= param.crop_area_max() &&
                 param.crop_area_max() <= 1)) {
@@ -180,7 +183,7 @@ Shape Transformer::output_shape(const Shape& image) const {
     }
     output = {image[0], crop_size_, crop_size_};
   }
-  if (mean_shape_.rank() && mean_shape_ != output && (scaled != image || mean_shape_ != image)) {
+  if (mean_shape_.rank() && mean_shape_ != output && !mean_is_of_image(image)) {
     throw ConfigError("the mean image has shape " + mean_shape_.str() + ", the records " +
                       image.str() + (output == image ? "" : ", the net's input " + output.str()));
   }
@@ -195,6 +198,12 @@ Shape Transformer::scaled_shape(const Shape& image) const {
   return {image[0], scaling.height, scaling.width};
 }
 
+// Whether the mean image has a value for each pixel of such an image, which nothing scales.
+bool Transformer::mean_is_of_image(const Shape& image) const {
+  const bool draws_size = area_min_ > 0 || resize_max_ > resize_min_;
+  return mean_shape_ == image && !draws_size && scaled_shape(image) == image;
+}
+
 Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t position) const {
   const auto place = static_cast<uint64_t>(position);
   const int64_t height = image[1], width = image[2];
@@ -205,6 +214,10 @@ Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t positi
     out.scaling = {draw_part(crop, height, width, area_min_, area_max_, aspect_), crop_size_,
                    crop_size_};
     out.window = {0, 0, crop_size_, crop_size_};
+    if (out.scaling.is_identity()) {
+      out.window = out.scaling.box;
+      out.scaling = {whole, height, width};
+    }
   } else {
     out.scaling = {whole, height, width};
     if (exact_size_ > 0) out.scaling = {whole, exact_size_, exact_size_};
@@ -231,46 +244,77 @@ Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t positi
   return out;
 }
 
-// What becomes one plane of the output.
-struct Transformer::Plane {
-  Rect present;  // pixels that are there; around them is padding
-  Rect window;
-  bool mirrored = false;
-  bool mean_of_window = false;  // the mean image is as large as the window, not as the image
-  int64_t channel = 0;
-  float shift = 0;  // of the colour
+// How one image is fed.
+struct Transformer::Placement {
+  Geometry geometry;
+  std::array<float, 3> shift{};  // of the colours B, G, R
+  bool mean_of_window = false;   // the mean image is as large as the window, not as the image
+  Shape output;
 };
 
-// rows(y)(x) is the pixel in row y and column x.
+// Writes the planes of the output. rows(c, y)(x) is the pixel of plane c in row y and column x of the
+// scaled image, of which `present` is there; around it is padding.
 template <class Rows>
-void Transformer::write(const Plane& plane, const Rows& rows, float* out) const {
-  const Rect& window = plane.window;
-  const Rect inside = intersection(window, plane.present);
+void Transformer::write(const Placement& place, const Rect& present, const Rows& rows,
+                        float* out) const {
+  const Rect& window = place.geometry.window;
+  const Rect inside = intersection(window, present);
   const int64_t begin = inside.left - window.left, end = begin + inside.width;
-  const float* mean = nullptr;
-  if (mean_shape_.rank()) mean = mean_.data() + plane.channel * mean_shape_.count_from(1);
-  const float mean_value = mean_at(plane.channel, 0) - plane.shift;
-  for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
-    if (y < inside.top || y >= inside.bottom()) {
-      std::fill(out, out + window.width, 0.0F);
-      continue;
-    }
-    std::fill(out, out + begin, 0.0F);
-    const auto pixel = rows(y);
-    if (mean) {
-      const float* means = plane.mean_of_window ? mean + (y - window.top) * window.width
-                                                : mean + y * mean_shape_[2] + window.left;
-      for (int64_t x = begin; x < end; ++x) {
-        out[x] = (pixel(window.left + x) - (means[x] - plane.shift)) * scale_;
+  for (int64_t c = 0; c < place.output[0]; ++c) {
+    const float shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
+    const float* mean = mean_shape_.rank() ? mean_.data() + c * mean_shape_.count_from(1) : nullptr;
+    const float mean_value = mean_at(c, 0) - shift;
+    for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
+      if (y < inside.top || y >= inside.bottom()) {
+        std::fill(out, out + window.width, 0.0F);
+        continue;
       }
-    } else {
-      for (int64_t x = begin; x < end; ++x) {
-        out[x] = (pixel(window.left + x) - mean_value) * scale_;
+      const auto pixel = rows(c, y);
+      std::fill(out, out + begin, 0.0F);
+      if (mean) {
+        const float* means = place.mean_of_window ? mean + (y - window.top) * window.width
+                                                  : mean + y * mean_shape_[2] + window.left;
+        for (int64_t x = begin; x < end; ++x) {
+          out[x] = (pixel(window.left + x) - (means[x] - shift)) * scale_;
+        }
+      } else {
+        for (int64_t x = begin; x < end; ++x) {
+          out[x] = (pixel(window.left + x) - mean_value) * scale_;
+        }
       }
+      std::fill(out + end, out + window.width, 0.0F);
+      if (place.geometry.mirrored) std::reverse(out, out + window.width);
     }
-    std::fill(out + end, out + window.width, 0.0F);
-    if (plane.mirrored) std::reverse(out, out + window.width);
   }
+}
+
+void Transformer::write_planes(const Placement& place, const Record& planes, float* out) const {
+  const int64_t height = planes.shape[1], width = planes.shape[2];
+  const auto write_from = [&](const auto* pixels) {
+    write(
+        place, {0, 0, height, width},
+        [&](int64_t c, int64_t y) {
+          return [row = pixels + (c * height + y) * width](int64_t x) {
+            return static_cast<float>(row[x]);
+          };
+        },
+        out);
+  };
+  planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
+}
+
+void Transformer::write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+                               float* out) const {
+  write(
+      place, present,
+      [&](int64_t c, int64_t y) {
+        const auto place_in_word =
+            static_cast<int>(8 * (std::endian::native == std::endian::little ? c : 3 - c));
+        return [row = pixels.row(y) - pixels.part.left, place_in_word](int64_t x) {
+          return static_cast<float>(static_cast<int32_t>((row[x] >> place_in_word) & 255U));
+        };
+      },
+      out);
 }
 
 void Transformer::apply(const Record& record, uint64_t seed, int64_t position, float* out) const {
@@ -280,62 +324,30 @@ void Transformer::apply(const Record& record, uint64_t seed, int64_t position, f
 
 void Transformer::apply(Image& image, uint64_t seed, int64_t position, float* out,
                         StageSeconds* seconds) const {
-  const Shape output = output_shape(image.shape());
-  if (output.rank() != 3) {
+  Placement place{{}, {}, false, output_shape(image.shape())};
+  if (place.output.rank() != 3) {
     const std::vector<float>& values = image.record().floats;
     for (size_t i = 0; i < values.size(); ++i) out[i] = values[i] * scale_;
     return;
   }
   StopWatch watch(seconds != nullptr);
-  const Geometry geometry = this->geometry(image.shape(), seed, position);
-  Plane plane;
-  plane.window = geometry.window;
-  plane.mirrored = geometry.mirrored;
-  plane.mean_of_window = mean_shape_.rank() && mean_shape_ != image.shape();
-  const std::array<float, 3> shift =
-      colour_shift_ ? colour_shift_.draw(seed, position) : std::array<float, 3>{};
-  const auto write_planes = [&](const auto& row_of) {
-    for (int64_t c = 0; c < output[0]; ++c) {
-      plane.channel = c;
-      plane.shift = c < 3 ? shift[static_cast<size_t>(c)] : 0;
-      write(
-          plane, [&](int64_t y) { return row_of(c, y); }, out + c * output.count_from(1));
-    }
-  };
-
-  if (geometry.scaling.is_identity() && image.planes()) {
-    const Record& planes = *image.planes();
-    const int64_t height = planes.shape[1], width = planes.shape[2];
-    plane.present = {0, 0, height, width};
-    const auto rows_of = [&](const auto* pixels) {
-      write_planes([&](int64_t c, int64_t y) {
-        return [row = pixels + (c * height + y) * width](int64_t x) {
-          return static_cast<float>(row[x]);
-        };
-      });
-    };
-    planes.floats.empty() ? rows_of(planes.bytes.data()) : rows_of(planes.floats.data());
+  place.geometry = geometry(image.shape(), seed, position);
+  place.mean_of_window = mean_shape_.rank() && !mean_is_of_image(image.shape());
+  if (colour_shift_) place.shift = colour_shift_.draw(seed, position);
+  const Scaling& scaling = place.geometry.scaling;
+  if (scaling.is_identity() && image.planes()) {
+    write_planes(place, *image.planes(), out);
     if (seconds) seconds->write += watch.lap();
     return;
   }
 
   static thread_local Pixels decoded, scaled;
-  const Rect scaled_box{0, 0, geometry.scaling.height, geometry.scaling.width};
-  const Rect window = intersection(geometry.window, scaled_box);
-  image.read(source_part(geometry.scaling, window), &decoded);
+  const Rect window = intersection(place.geometry.window, {0, 0, scaling.height, scaling.width});
+  image.read(source_part(scaling, window), &decoded);
   if (seconds) seconds->decode += watch.lap();
-  const bool resamples = !geometry.scaling.is_identity();
-  if (resamples) resample(decoded, geometry.scaling, window, &scaled);
+  if (!scaling.is_identity()) resample(decoded, scaling, window, &scaled);
   if (seconds) seconds->resize += watch.lap();
-  const Pixels& pixels = resamples ? scaled : decoded;
-  plane.present = window;
-  write_planes([&](int64_t c, int64_t y) {
-    const int shift_bits =
-        static_cast<int>(8 * (std::endian::native == std::endian::little ? c : 3 - c));
-    return [row = pixels.row(y) - pixels.part.left, shift_bits](int64_t x) {
-      return static_cast<float>(static_cast<int32_t>((row[x] >> shift_bits) & 255U));
-    };
-  });
+  write_pixels(place, window, scaling.is_identity() ? decoded : scaled, out);
   if (seconds) seconds->write += watch.lap();
 }
 

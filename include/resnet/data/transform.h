@@ -53,6 +53,9 @@ class Transformer {
   // does not fit. Shapes that are no images pass where nothing is to be cropped.
   Shape output_shape(const Shape& image) const;
 
+  // Which part of such an image is fed at a position of the stream.
+  Geometry geometry(const Shape& image, uint64_t seed, int64_t position) const;
+
   // Writes output_shape() floats. In TRAIN the draws are those of Random(seed, position, use) with
   // Use::scale for the shorter side; Use::crop for row and column, or area, aspect, row and column;
   // Use::flip; Use::colour for the three factors of the principal components. Adds to `seconds` where
@@ -70,13 +73,16 @@ class Transformer {
   Preprocessing preprocessing(const Shape& image) const;
 
  private:
-  struct Plane;
+  struct Placement;
 
   bool scales() const { return resize_min_ > 0 || area_min_ > 0 || exact_size_ > 0; }
   Shape scaled_shape(const Shape& image) const;
-  Geometry geometry(const Shape& image, uint64_t seed, int64_t position) const;
+  bool mean_is_of_image(const Shape& image) const;
   template <class Rows>
-  void write(const Plane& plane, const Rows& rows, float* out) const;
+  void write(const Placement& place, const Rect& present, const Rows& rows, float* out) const;
+  void write_planes(const Placement& place, const Record& planes, float* out) const;
+  void write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+                    float* out) const;
   float mean_at(int64_t channel, int64_t pixel) const;
 
   Phase phase_ = TEST;
