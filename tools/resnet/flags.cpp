@@ -4,7 +4,8 @@ DEFINE_string(model, "", "FILE: the net (prototxt)");
 DEFINE_string(solver, "", "FILE: the solver (prototxt)");
 DEFINE_string(weights, "", "FILE: the weights (caffemodel)");
 DEFINE_string(source, "",
-              "PATH: an LMDB folder, a folder of CIFAR-10's binary files, or such files");
+              "PATH: an LMDB folder, a folder of class folders, a tar file, a list of lines \"path "
+              "label\", or CIFAR-10's binary files");
 DEFINE_string(list, "", "FILE: images, one path a line");
 DEFINE_string(output, "", "PATH: where to write");
 DEFINE_string(input_shape, "",
