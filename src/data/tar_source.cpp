@@ -1,13 +1,11 @@
 #include "data/tar_source.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <unordered_map>
 
 #include "data/image_names.h"
+#include "data/label_table.h"
 #include "data/tar_index.h"
 #include "data/tar_reader.h"
 
@@ -55,11 +53,9 @@ class TarSource : public DataSource {
                     "' lies in no class folder; give a label_file (lines \"name label\")");
   }
 
-  void set_labels(const std::string& label_file);
-
-  void clear_labels() {
+  void set_labels(const std::vector<int32_t>& labels) {
     index_.clear_class_name();
-    for (int32_t& label : *index_.mutable_label()) label = 0;
+    index_.mutable_label()->Assign(labels.begin(), labels.end());
   }
 
  private:
@@ -67,50 +63,6 @@ class TarSource : public DataSource {
   TarIndex index_;
   NameTable names_;
 };
-
-// Looks names up by path, or else by the last part of it.
-class LabelTable {
- public:
-  explicit LabelTable(const std::string& path) : path_(path), lines_(read_label_list(path)) {
-    for (const LabelledName& line : lines_) {
-      by_path_[clean_path(line.name)] = line.label;
-      const auto [it, is_new] = by_name_.try_emplace(name_part(line.name), line.label);
-      if (!is_new && it->second != line.label) it->second = kAmbiguous;
-    }
-  }
-
-  size_t size() const { return by_path_.size(); }
-
-  // Throws DataError if the list says nothing about it, or several things.
-  int32_t label_of(const std::string& image) const {
-    if (const auto it = by_path_.find(image); it != by_path_.end()) return it->second;
-    const auto it = by_name_.find(name_part(image));
-    if (it == by_name_.end()) throw DataError(path_ + ": has no line for image '" + image + "'");
-    if (it->second == kAmbiguous) {
-      throw DataError(path_ + ": has several labels for image '" + image + "'");
-    }
-    return it->second;
-  }
-
- private:
-  static constexpr int32_t kAmbiguous = -1;
-  std::string path_;
-  std::vector<LabelledName> lines_;
-  std::unordered_map<std::string, int32_t> by_path_;
-  std::unordered_map<std::string_view, int32_t> by_name_;
-};
-
-void TarSource::set_labels(const std::string& label_file) {
-  const LabelTable table(label_file);
-  index_.clear_class_name();
-  for (int64_t i = 0; i < size(); ++i) {
-    index_.set_label(static_cast<int>(i), table.label_of(key(i)));
-  }
-  if (table.size() > static_cast<size_t>(size())) {
-    LOG(WARNING) << label_file << ": has " << table.size() << " lines, but " << name() << " holds "
-                 << size() << " images";
-  }
-}
 
 }  // namespace
 
@@ -129,14 +81,14 @@ SourcePtr open_tar(const std::string& path, const std::string& label_file) {
   if (label_file.empty()) {
     source->refuse_without_classes();
   } else {
-    source->set_labels(label_file);
+    source->set_labels(LabelTable(label_file).labels_of(*source));
   }
   return source;
 }
 
 SourcePtr open_unlabelled_tar(const std::string& path) {
   auto source = std::make_shared<TarSource>(path);
-  source->clear_labels();
+  source->set_labels(std::vector<int32_t>(static_cast<size_t>(source->size())));
   return source;
 }
 
