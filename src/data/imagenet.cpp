@@ -170,14 +170,13 @@ SourcePtr with_class_names(SourcePtr source, const std::string& labels_file) {
   if (classes.empty()) return relabelled(std::move(source), {}, names);
   std::map<std::string, std::string> lines;
   for (const std::string& line : names) lines[first_word(line)] = line;
-  std::vector<std::string> out;
-  for (const std::string& name : classes) {
+  const auto line_of = [&](const std::string& name) {
     const auto it = lines.find(name);
-    if (it == lines.end()) {
-      throw DataError(labels_file + ": has no line that begins with class '" + name + "'");
-    }
-    out.push_back(it->second);
-  }
+    if (it != lines.end()) return it->second;
+    throw DataError(labels_file + ": has no line that begins with class '" + name + "'");
+  };
+  std::vector<std::string> out;
+  for (const std::string& name : classes) out.push_back(line_of(name));
   return relabelled(std::move(source), {}, out);
 }
 

@@ -58,19 +58,27 @@ class IndexBuilder {
         name, [this](uint64_t at, std::span<uint8_t> out) { return tar_.read(at, out); }, begin,
         end);
     while (const auto entry = reader.next()) {
-      const std::string path = prefix + clean_path(entry->name);
+      std::string path = prefix;
+      path += clean_path(entry->name);
       const bool is_tar = path.ends_with(".tar") && !name_part(path).starts_with('.');
       if (entry->kind == TarEntry::Kind::other || !(is_tar || is_image_name(path))) continue;
-      if (entry->kind == TarEntry::Kind::link) {
-        throw DataError(name + ": '" + path + "' is a link; pack the images with --dereference");
-      }
-      if (is_tar && prefix.empty()) {
-        const std::string stem = path.substr(0, path.size() - 4);
-        list(name + ":" + path, stem + '/', entry->offset, entry->offset + entry->size);
-      } else if (!is_tar) {
+      if (entry->kind == TarEntry::Kind::link) refuse_link(name, path);
+      if (!is_tar) {
         add({path, entry->offset, entry->size});
+      } else if (prefix.empty()) {
+        list_inner(path, *entry);
       }
     }
+  }
+
+  // "a/b.tar" holds the images of class "a/b".
+  void list_inner(const std::string& path, const TarEntry& entry) {
+    const std::string stem = path.substr(0, path.size() - 4);
+    list(tar_.path() + ":" + path, stem + '/', entry.offset, entry.offset + entry.size);
+  }
+
+  [[noreturn]] static void refuse_link(const std::string& name, const std::string& path) {
+    throw DataError(name + ": '" + path + "' is a link; pack the images with --dereference");
   }
 
   void add(Image image) {

@@ -62,12 +62,13 @@ void check(const Operands& operands) {
         "'" + kind + "' is no kind of data set" +
         suggestion(kind, kinds(), "; folder, list, tar, imagenet, cifar10 and shapes are"));
   }
+  const auto refuse = [&](const std::string& flag, const std::string& other) {
+    throw ConfigError("--" + flag + " does not belong to convert " + kind + ", but to convert " +
+                      other);
+  };
   for (const std::string& other : kinds()) {
     for (const std::string& flag : own_flags(other)) {
-      if (given(flag.c_str()) && !own_flags(kind).contains(flag)) {
-        throw ConfigError("--" + flag + " does not belong to convert " + kind +
-                          ", but to convert " + other);
-      }
+      if (given(flag.c_str()) && !own_flags(kind).contains(flag)) refuse(flag, other);
     }
   }
 }
