@@ -11,7 +11,7 @@ source "$(dirname "$0")/common.sh"
 
 packages=(
   g++ cmake ninja-build ccache git
-  protobuf-compiler libprotobuf-dev libgoogle-glog-dev libgflags-dev liblmdb-dev libjpeg-dev
+  protobuf-compiler libprotobuf-dev libgoogle-glog-dev libgflags-dev liblmdb-dev libjpeg-dev zlib1g-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   libgtest-dev
 )

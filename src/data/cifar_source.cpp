@@ -1,38 +1,15 @@
 // CIFAR-10's binary files: records of one label byte and three planes of 32x32 bytes (R, G, B).
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <utility>
 
 #include "data/cifar_format.h"
+#include "data/input_file.h"
 #include "data/sources.h"
 
 namespace fs = std::filesystem;
 
 namespace resnet {
 namespace {
-
-// An open file.
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path)
-      : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (value_ < 0) throw DataError(path + ": " + std::strerror(errno));
-  }
-  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 // Consecutive records of some files, read with pread(): no state, no copy of the set in memory.
 class CifarSource : public DataSource {
@@ -55,10 +32,9 @@ class CifarSource : public DataSource {
   Record read(int64_t i) const override {
     const File& file = file_of(i);
     uint8_t raw[kCifarRecordBytes];
-    const ssize_t got =
-        ::pread(file.descriptor.get(), raw, sizeof raw, (i - file.begin) * kCifarRecordBytes);
-    if (got != static_cast<ssize_t>(sizeof raw)) {
-      throw record_error(name_, key(i), got < 0 ? std::strerror(errno) : "the file became shorter");
+    const auto offset = static_cast<uint64_t>((i - file.begin) * kCifarRecordBytes);
+    if (file.bytes.read(offset, raw) != sizeof raw) {
+      throw record_error(name_, key(i), "the file became shorter");
     }
     Record record;
     record.key = key(i);
@@ -75,14 +51,14 @@ class CifarSource : public DataSource {
  private:
   struct File {
     std::string name;
-    Descriptor descriptor;
+    InputFile bytes;
     int64_t begin;  // index of its first record
   };
 
   void add_file(const std::string& path) {
-    files_.push_back({fs::path(path).filename().string(), Descriptor(path), size_});
-    const off_t bytes = ::lseek(files_.back().descriptor.get(), 0, SEEK_END);
-    if (bytes < 0 || bytes % kCifarRecordBytes != 0) {
+    files_.push_back({fs::path(path).filename().string(), InputFile(path), size_});
+    const auto bytes = static_cast<int64_t>(files_.back().bytes.size());
+    if (bytes % kCifarRecordBytes != 0) {
       throw DataError(path + ": " + std::to_string(bytes) + " bytes are not a whole number of " +
                       std::to_string(kCifarRecordBytes) +
                       "-byte records: truncated, or not CIFAR-10's binary version");

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "data/file_source.h"
 #include "data/sources.h"
+#include "data/tar_source.h"
 
 namespace fs = std::filesystem;
 
@@ -38,6 +40,45 @@ std::string resolve_list(const std::string& paths, const std::string& base_dir) 
   return out;
 }
 
+void refuse_other_backends_fields(const LayerParameter& layer) {
+  const DataParameter& param = layer.data_param();
+  const auto refuse = [&](bool is_set, const char* field, const char* backend) {
+    if (!is_set) return;
+    throw ConfigError("layer '" + layer.name() + "': data_param." + field + " belongs to backend " +
+                      backend + ", not " + DataParameter::DB_Name(param.backend()));
+  };
+  refuse(param.has_root() && param.backend() != DataParameter::LIST, "root", "LIST");
+  refuse(param.has_label_file() && param.backend() != DataParameter::TAR, "label_file", "TAR");
+}
+
+SourcePtr open_backend(const DataParameter& param, const std::string& path, Phase phase,
+                       const std::string& base_dir) {
+  const auto beside = [&](const std::string& file) {
+    return file.empty() ? file : resolve_path(file, base_dir);
+  };
+  switch (param.backend()) {
+    case DataParameter::CIFAR10:
+      return open_cifar(path, phase);
+    case DataParameter::FOLDER:
+      return open_folder(path);
+    case DataParameter::LIST:
+      return open_list(path, beside(param.root()));
+    case DataParameter::TAR:
+      return open_tar(path, beside(param.label_file()));
+    case DataParameter::LMDB:
+      break;
+  }
+  return open_lmdb(path);
+}
+
+// A file that begins with text may be a list.
+bool is_text(const std::string& path) {
+  char head[1024];
+  std::ifstream file(path, std::ios::binary);
+  file.read(head, sizeof head);
+  return file.gcount() > 0 && std::count(head, head + file.gcount(), '\0') == 0;
+}
+
 }  // namespace
 
 SourcePtr subset(SourcePtr source, int64_t begin, int64_t end) {
@@ -57,20 +98,24 @@ SourcePtr open_source(const LayerParameter& layer, Phase phase, const std::strin
   if (param.source().empty()) {
     throw ConfigError("layer '" + layer.name() + "': data_param.source is missing");
   }
+  refuse_other_backends_fields(layer);
   const std::string path = resolve_list(param.source(), base_dir);
-  SourcePtr source =
-      param.backend() == DataParameter::CIFAR10 ? open_cifar(path, phase) : open_lmdb(path);
-  return subset(std::move(source), static_cast<int64_t>(param.record_begin()),
+  return subset(open_backend(param, path, phase, base_dir),
+                static_cast<int64_t>(param.record_begin()),
                 static_cast<int64_t>(param.record_end()));
 }
 
 SourcePtr open_source(const std::string& path, Phase phase) {
   if (is_lmdb(path)) return open_lmdb(path);
   if (is_cifar(path)) return open_cifar(path, phase);
-  const std::string fact = fs::exists(path)
-                               ? "is neither an LMDB folder nor a folder of CIFAR-10 binary files"
-                               : "no such file or folder";
-  throw DataError(path + ": " + fact);
+  if (has_folders(path)) return open_folder(path);
+  if (is_tar(path)) return open_tar(path);
+  if (fs::is_regular_file(path) && is_text(path)) return open_list(path);
+  throw DataError(path +
+                  (fs::exists(path)
+                       ? ": is neither an LMDB folder, a folder of class folders, a tar file, "
+                         "a list of lines \"path label\", nor CIFAR-10's binary files"
+                       : ": no such file or folder"));
 }
 
 std::string resolve_path(const std::string& path, const std::string& base_dir) {

@@ -11,11 +11,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
+#include <utility>
 
 #include "cli/texts.h"
 #include "resnet/base/random.h"
@@ -111,7 +114,13 @@ RunResult Workspace::run(const std::vector<std::string>& arguments, const RunOpt
   const pid_t child = fork();
   if (child == 0) become(dir_, arguments, options, out, err);
   int status = 0;
-  while (waitpid(child, &status, meanwhile ? WNOHANG : 0) == 0) meanwhile();
+  int signal = options.signal;
+  while (waitpid(child, &status, meanwhile || signal != 0 ? WNOHANG : 0) == 0) {
+    if (meanwhile) meanwhile();
+    if (signal == 0) continue;
+    if (options.signal_when()) kill(child, std::exchange(signal, 0));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   RunResult result;
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = read_all(out);

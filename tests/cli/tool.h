@@ -21,6 +21,8 @@ struct RunOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};  // in addition
   int64_t file_size_limit = 0;   // bytes (RLIMIT_FSIZE); 0: none
   std::string stdout_path = {};  // in place of RunResult::out
+  int signal = 0;  // is sent once `signal_when`, which is asked again and again, holds
+  std::function<bool()> signal_when = {};
 };
 
 // A temporary folder with two data sets (train_lmdb, test_lmdb: 24 and 10 images of 3x8x8, 3 classes),

@@ -6,6 +6,8 @@
 
 #include "data/data_test_util.h"
 #include "data/digest.h"
+#include "data/kept_file.h"
+#include "data/lmdb_keys.h"
 #include "resnet/data/image.h"
 #include "resnet/data/mean.h"
 #include "resnet/data/writer.h"
@@ -229,6 +231,103 @@ TEST_F(Lmdb, NamesADatabaseThatIsNone) {
   const std::string cut = write_raw("cut", {{"0", datum(3, 64, std::string(3 * 64 * 64, 'x'))}});
   fs::resize_file(cut + "/data.mdb", 12288);
   EXPECT_ONE_LINE(open(cut), cut, "truncated", "12288");
+}
+
+// The list of records that is kept beside a large database.
+class LmdbKeys : public ::testing::Test {
+ protected:
+  static constexpr int64_t kRecords = 10000;
+  LmdbKeys() : path(folder / "set"), list(path + "/data.mdb.keys") { write(0); }
+
+  // Record i has one byte, i + first.
+  void write(int64_t first) const {
+    fs::remove_all(path);
+    const auto writer = open_lmdb_writer(path, {});
+    for (int64_t i = 0; i < kRecords; ++i) {
+      Record record = numbered_record(i, i % 7, {1, 1, 1});
+      record.bytes[0] = static_cast<uint8_t>(i + first);
+      writer->add(record);
+    }
+    writer->finish();
+  }
+  void expect_records(int64_t first = 0) const {
+    const SourcePtr source = open_source(path, TRAIN);
+    ASSERT_EQ(source->size(), kRecords);
+    for (int64_t i = 0; i < kRecords; i += 37) {
+      const Record record = source->read(i);
+      ASSERT_EQ(record.bytes[0], static_cast<uint8_t>(i + first));
+      ASSERT_EQ(record.label, i % 7);
+      ASSERT_EQ(source->key(i).substr(9), "image" + std::to_string(i));
+    }
+  }
+  std::vector<char> content() const { return read_binary<char>(list); }
+  void set_content(const std::vector<char>& bytes) const {
+    write_text(list, {bytes.data(), bytes.size()});
+  }
+
+  ScratchDirectory folder;
+  std::string path, list;
+};
+
+TEST_F(LmdbKeys, AreKeptAndUsed) {
+  ASSERT_FALSE(fs::exists(list));
+  expect_records();
+  ASSERT_TRUE(fs::exists(list));
+  EXPECT_EQ(content().size(), 40u + 24u * kRecords + 8u);
+  expect_records();
+  // The list is what counts: with the places of the first two records exchanged, so are they.
+  const std::vector<char> good = content();
+  std::vector<char> swapped = good;
+  std::swap_ranges(swapped.begin() + 40, swapped.begin() + 64, swapped.begin() + 64);
+  write_kept_file(list, {swapped.data(), swapped.size() - 8});
+  EXPECT_EQ(open_source(path, TRAIN)->read(0).bytes[0], 1);
+}
+
+TEST_F(LmdbKeys, LieInsideTheFile) {
+  EXPECT_TRUE(is_inside({0, 4, 10, 6}, 10));
+  EXPECT_FALSE(is_inside({1, 4, 10, 6}, 10));
+  EXPECT_FALSE(is_inside({0, 4, 10, 7}, 10));
+  EXPECT_FALSE(is_inside({11, 4, 0, 6}, 10));
+  EXPECT_FALSE(is_inside({0, ~uint64_t{0}, 10, 6}, 10));
+}
+
+TEST_F(LmdbKeys, StaleAndDamagedListsAreMadeAgain) {
+  expect_records();
+  const std::vector<char> good = content();
+  const auto expect_made_again = [&](const std::vector<char>& bytes) {
+    set_content(bytes);
+    expect_records();
+    EXPECT_EQ(content(), good);
+  };
+  for (const size_t size : {size_t{0}, size_t{7}, size_t{40}, good.size() / 2, good.size() - 1}) {
+    expect_made_again({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)});
+  }
+  for (const size_t at : {size_t{0}, size_t{9}, size_t{33}, size_t{50}, good.size() - 3}) {
+    std::vector<char> damaged = good;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    expect_made_again(damaged);
+  }
+  // Hostile ones: the checksum is right, but places lie outside of the file.
+  for (const size_t field : {size_t{0}, size_t{8}, size_t{16}, size_t{20}}) {
+    std::vector<char> hostile = good;
+    std::fill_n(hostile.begin() + 40 + 24 * 5000 + static_cast<std::ptrdiff_t>(field), 4, '\xff');
+    std::fill_n(hostile.begin() + 40 + 24 * 5000 + static_cast<std::ptrdiff_t>(field | 4) % 24, 4,
+                '\xff');
+    write_kept_file(list, {hostile.data(), hostile.size() - 8});
+    expect_records();
+    EXPECT_EQ(content(), good);
+  }
+  // Of another database.
+  write(100);
+  set_content(good);
+  expect_records(100);
+  EXPECT_NE(content(), good);
+}
+
+TEST_F(LmdbKeys, NobodyNeedsThem) {
+  fs::create_directory(list);  // nothing can be written there
+  expect_records();
+  EXPECT_TRUE(fs::is_directory(list));
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ BEGIN {
   library["lmdb.h"] = " data tools "
   library["jpeglib.h"] = " data tools "
   library["jerror.h"] = " data "
+  library["zlib.h"] = " data "
   library["gflags/"] = " tools "
   library["omp.h"] = " base "
   library["cuda"] = " backends/cuda "

@@ -1,9 +1,14 @@
 // `resnet convert`: data sets in the forms that nets read.
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <numeric>
+#include <set>
 
 #include "cli.h"
+#include "convert_images.h"
 #include "flags.h"
 #include "progress.h"
 #include "resnet/base/json.h"
@@ -12,11 +17,74 @@
 #include "resnet/data/writer.h"
 
 DEFINE_string(format, "", "cifar|lmdb: binary files as CIFAR-10's, or LMDB folders");
-DEFINE_int32(train, 20000, "N: shapes: images of the training set");
+DEFINE_string(train, "",
+              "PATH|N: imagenet: the training set, a tar file or a folder; shapes: images of the "
+              "training set (default 20000)");
 DEFINE_int32(test, 4000, "N: shapes: images of the test set");
 
 namespace resnet::cli {
 namespace {
+
+// The flags that belong to some kinds of set only.
+const std::set<std::string>& own_flags(const std::string& kind) {
+  static const std::set<std::string> images = {"labels",  "resize_shorter", "quality", "raw",
+                                               "shuffle", "seed",           "batch",   "threads"};
+  const auto with = [](std::set<std::string> flags) {
+    flags.insert(images.begin(), images.end());
+    return flags;
+  };
+  static const std::map<std::string, std::set<std::string>> flags = {
+      {"cifar10", {"format"}},
+      {"shapes", {"format", "train", "test", "seed"}},
+      {"folder", images},
+      {"list", with({"root"})},
+      {"tar", with({"label_file"})},
+      {"imagenet", with({"train", "val", "devkit", "val_list"})},
+  };
+  return flags.at(kind);
+}
+
+const std::vector<std::string>& kinds() {
+  static const std::vector<std::string> all = {"folder",   "list",    "tar",
+                                               "imagenet", "cifar10", "shapes"};
+  return all;
+}
+
+// Throws ConfigError for a kind that is none, and for flags of other kinds.
+void check(const Operands& operands) {
+  if (operands.empty()) {
+    throw ConfigError(
+        "convert what? folder DIR, list FILE, tar FILE, imagenet, cifar10 DIR, shapes");
+  }
+  const std::string& kind = operands[0];
+  if (std::find(kinds().begin(), kinds().end(), kind) == kinds().end()) {
+    throw ConfigError(
+        "'" + kind + "' is no kind of data set" +
+        suggestion(kind, kinds(), "; folder, list, tar, imagenet, cifar10 and shapes are"));
+  }
+  const auto refuse = [&](const std::string& flag, const std::string& other) {
+    throw ConfigError("--" + flag + " does not belong to convert " + kind + ", but to convert " +
+                      other);
+  };
+  for (const std::string& other : kinds()) {
+    for (const std::string& flag : own_flags(other)) {
+      if (given(flag.c_str()) && !own_flags(kind).contains(flag)) refuse(flag, other);
+    }
+  }
+}
+
+// --train of shapes, which for imagenet is a path.
+int64_t train_count() {
+  if (!given("train")) return 20000;
+  int64_t count = 0;
+  const char* end = FLAGS_train.data() + FLAGS_train.size();
+  const auto [stop, error] = std::from_chars(FLAGS_train.data(), end, count);
+  if (error != std::errc() || stop != end) {
+    throw ConfigError("convert shapes: --train takes a number of images, not '" + FLAGS_train +
+                      "'");
+  }
+  return count;
+}
 
 struct Sets {
   SourcePtr train, test;
@@ -25,24 +93,17 @@ struct Sets {
 
 // What the operands name: "shapes", or "cifar10 DIR".
 Sets open_sets(const Operands& operands) {
-  const std::string kind = operands.empty() ? "" : operands[0];
+  const std::string& kind = operands[0];
   const auto format = [](SetFormat usual) {
     return given("format") ? parse_set_format(FLAGS_format) : usual;
   };
   if (kind == "shapes") {
     if (operands.size() > 1) throw ConfigError("convert shapes takes no folder");
-    return {open_shapes(FLAGS_seed, TRAIN, FLAGS_train), open_shapes(FLAGS_seed, TEST, FLAGS_test),
-            format(SetFormat::cifar)};
+    return {open_shapes(FLAGS_seed, TRAIN, train_count()),
+            open_shapes(FLAGS_seed, TEST, FLAGS_test), format(SetFormat::cifar)};
   }
-  if (kind == "cifar10") {
-    if (operands.size() != 2) throw ConfigError("convert cifar10 takes one folder");
-    return {open_source(operands[1], TRAIN), open_source(operands[1], TEST),
-            format(SetFormat::lmdb)};
-  }
-  throw ConfigError(kind.empty()
-                        ? "convert what? cifar10 DIR, or shapes"
-                        : "'" + kind + "' is no kind of data set" +
-                              suggestion(kind, {"cifar10", "shapes"}, "; cifar10 and shapes are"));
+  if (operands.size() != 2) throw ConfigError("convert cifar10 takes one folder");
+  return {open_source(operands[1], TRAIN), open_source(operands[1], TEST), format(SetFormat::lmdb)};
 }
 
 int64_t total(const std::vector<int64_t>& counts) {
@@ -59,6 +120,8 @@ void print_labels(const Sets& sets, const WrittenSet& written) {
 }
 
 ExitCode run(const Operands& operands) {
+  check(operands);
+  if (is_image_set(operands[0])) return convert_image_set(operands);
   const Sets sets = open_sets(operands);
   WrittenSet written;
   {
@@ -91,17 +154,35 @@ ExitCode run(const Operands& operands) {
 extern const Command kConvert = {
     .name = "convert",
     .summary = "Write a data set in a form that nets read",
-    .operands = "cifar10 DIR | shapes",
+    .operands = "folder DIR | list FILE | tar FILE | imagenet | cifar10 DIR | shapes",
     .computes = false,
-    .flags = {required("output", "DIR: new folder for the training and the test set"),
-              {"format"},
+    .flags = {required("output",
+                       "DIR: new folder: folder, list, tar: an LMDB; others: one for both sets"),
               {"train"},
+              {"val"},
+              {"devkit"},
+              {"val_list"},
+              {"root"},
+              {"label_file"},
+              {"labels",
+               "FILE: images: class names, a line each: \"NAME WORDS\" or in label order"},
+              {"resize_shorter"},
+              {"quality"},
+              {"raw"},
+              {"shuffle"},
+              {"batch", "N: images: how many are prepared and written at a time (default 256)"},
+              {"threads", "N: images: threads that decode; 0: OMP_NUM_THREADS, or one a core"},
+              {"format"},
               {"test"},
-              {"seed", "N: shapes: seed of the images (default 1)"},
+              {"seed", "N: shapes: seed of the images; --shuffle: of the order (default 1)"},
               {"json"}},
     .examples =
-        "resnet convert shapes --output=data/shapes\n"
-        "resnet convert cifar10 data/cifar-10-batches-bin --output=data/cifar10",
+        "resnet convert folder photos/train --output=photos/train.lmdb\n"
+        "resnet convert list train.txt --root=images --output=train.lmdb\n"
+        "resnet convert imagenet --train=ILSVRC2012_img_train.tar --val=ILSVRC2012_img_val.tar "
+        "--devkit=ILSVRC2012_devkit_t12.tar.gz --output=data/imagenet\n"
+        "resnet convert cifar10 data/cifar-10-batches-bin --output=data/cifar10\n"
+        "resnet convert shapes --output=data/shapes",
     .run = run,
 };
 

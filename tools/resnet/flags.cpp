@@ -4,8 +4,11 @@ DEFINE_string(model, "", "FILE: the net (prototxt)");
 DEFINE_string(solver, "", "FILE: the solver (prototxt)");
 DEFINE_string(weights, "", "FILE: the weights (caffemodel)");
 DEFINE_string(source, "",
-              "PATH: an LMDB folder, a folder of CIFAR-10's binary files, or such files");
+              "PATH: an LMDB folder, a folder of class folders, a tar file, a list of lines \"path "
+              "label\", or CIFAR-10's binary files");
 DEFINE_string(list, "", "FILE: images, one path a line");
+DEFINE_string(labels, "",
+              "FILE: names of the classes, one a line, in place of those in the weights");
 DEFINE_string(output, "", "PATH: where to write");
 DEFINE_string(input_shape, "",
               "C,H,W: shape of an image, for Data layers whose source is not there");

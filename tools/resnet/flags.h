@@ -9,6 +9,7 @@ DECLARE_string(solver);
 DECLARE_string(weights);
 DECLARE_string(source);
 DECLARE_string(list);
+DECLARE_string(labels);
 DECLARE_string(output);
 DECLARE_string(input_shape);
 DECLARE_bool(allow_missing);

@@ -14,8 +14,6 @@
 #include "resnet/eval/evaluate.h"
 #include "setup.h"
 
-DEFINE_string(labels, "",
-              "FILE: names of the classes, one a line, in place of those in the weights");
 DEFINE_int32(top, 5, "N: classes to print per image");
 
 namespace resnet::cli {

@@ -1,4 +1,5 @@
-// Where records come from: LMDB databases, CIFAR-10 binary files, generated data.
+// Where records come from: LMDB databases, image files in folders, lists and tar files, CIFAR-10
+// binary files, generated data.
 #pragma once
 
 #include <cstdint>
@@ -41,16 +42,22 @@ class DataSource {
 using SourcePtr = std::shared_ptr<const DataSource>;
 
 // Opens the source of a Data or DummyData layer.
-// Data: an LMDB folder as Caffe writes it, or (backend CIFAR10) a folder of CIFAR-10's binary
-// files, of which TRAIN means data_batch_*.bin and TEST test_batch.bin, or such files joined by
-// commas; record_begin and record_end select a part. DummyData: as many records as its batch, a
-// pure function of the record's index. Relative paths are sought in the working directory, then in
+// Data: an LMDB folder as Caffe writes it, or by `backend`
+//   CIFAR10  a folder of CIFAR-10's binary files, of which TRAIN means data_batch_*.bin and TEST
+//            test_batch.bin, or such files joined by commas
+//   FOLDER   a folder DIR/CLASS/../IMAGE; labels count the sorted class names from 0
+//   LIST     a text file of lines "path label"; relative paths begin at `root`
+//   TAR      a tar file of class folders, or of a tar file for each class (ImageNet's training
+//            set), or of images whose labels `label_file` has
+// record_begin and record_end select a part. DummyData: as many records as its batch, a pure
+// function of the record's index. Relative paths are sought in the working directory, then in
 // base_dir (the prototxt's folder). Throws ConfigError on a layer that says something impossible,
 // DataError on files that are missing, empty or damaged.
 SourcePtr open_source(const LayerParameter& layer, Phase phase, const std::string& base_dir);
 
-// Opens a path of either kind, recognised by what is there: an LMDB folder, a folder of CIFAR-10
-// binary files (the phase picks among them), or such files joined by commas.
+// Opens a path of any kind, recognised by what is there: an LMDB folder, a folder of CIFAR-10
+// binary files (the phase picks among them) or such files joined by commas, a folder of class
+// folders, a tar file, or a text file of lines "path label".
 SourcePtr open_source(const std::string& path, Phase phase);
 
 // Records [begin, end) of a source; end 0 is its end. ConfigError when empty or out of range.
