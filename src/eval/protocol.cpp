@@ -238,6 +238,7 @@ Scorer::~Scorer() = default;
 Scorer::Scorer(Scorer&&) noexcept = default;
 
 int64_t Scorer::classes() const { return impl_->classes; }
+double Scorer::planning_seconds() const { return impl_->net.planning_seconds(); }
 const LoadReport& Scorer::report() const { return impl_->report; }
 
 std::vector<std::vector<double>> Scorer::scores(std::span<const Record> images) {

@@ -15,7 +15,7 @@ int64_t peak_bytes() {
 int64_t planned_bytes(const Net& net, const Session& session) {
   const Program& program = net.program(session);
   int64_t bytes = net.parameter_bytes() + program.arena_bytes + program.scratch_bytes +
-                  program.persistent_bytes;
+                  program.persistent_bytes + program.derived_bytes;
   for (const Input& input : program.graph.inputs) {
     bytes += program.graph.value(input.value).desc.bytes() * program.options.shards;
   }

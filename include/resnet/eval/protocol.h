@@ -61,6 +61,8 @@ class Scorer {
   // on images with other channels than the net's, or smaller than its training input where nothing
   // scales them.
   std::vector<std::vector<double>> scores(std::span<const Record> images);
+  // Of scores() so far, what went into programs for new image sizes; as Net::planning_seconds().
+  double planning_seconds() const;
 
  private:
   struct Impl;
