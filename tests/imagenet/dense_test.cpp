@@ -92,5 +92,14 @@ TEST(DenseScoresSlow, BenchNow) {
   }
 }
 
+TEST(DenseScoresSlow, PlanOnly) {
+  Net net(parse_net_prototxt(cli::deploy_text(cli::imagenet_net(50))), std::shared_ptr<Backend>(make_backend("onednn")),{},{},{});
+  net.initialize(7);
+  net.session(TEST,0,{{"data",Shape{2,3,224,224}}});
+  double before=net.planning_seconds();
+  for (int i=0;i<100;++i) net.session(TEST,0,{{"data",Shape{2,3,300+i,224+2*i}}});
+  std::printf("%.2f ms\n", 10*(net.planning_seconds()-before));
+}
+
 }  // namespace
 }  // namespace resnet

@@ -44,7 +44,11 @@ std::string refuse_operands(const OpDesc& desc) {
 
 class OnednnBackend final : public Backend {
  public:
-  OnednnBackend() { vector_kernels(); }  // rejects a bad RESNET_MAX_CPU_ISA now
+  OnednnBackend() {
+    vector_kernels();  // rejects a bad RESNET_MAX_CPU_ISA now
+    // Who plans shares kernels and drops them; the library would keep the last 1024.
+    dnnl::set_primitive_cache_capacity(0);
+  }
 
   std::string name() const override { return "onednn"; }
   std::string description() const override {
