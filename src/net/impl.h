@@ -14,9 +14,7 @@ namespace resnet {
 class PlanningTime {
  public:
   explicit PlanningTime(double* seconds) : seconds_(seconds) {}
-  ~PlanningTime() {
-    *seconds_ += std::chrono::duration<double>(Clock::now() - start_).count();
-  }
+  ~PlanningTime() { *seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
   PlanningTime(const PlanningTime&) = delete;
   PlanningTime& operator=(const PlanningTime&) = delete;
 
@@ -42,7 +40,7 @@ struct Net::Impl {
   ParameterStore store;
   int64_t weights_version = 0;  // grows with every change of weights or state
   Buffer arena, scratch;
-  std::list<std::unique_ptr<Session>> sessions;  // most recently used first
+  std::list<std::unique_ptr<Session>> sessions;           // most recently used first
   std::map<std::string, std::weak_ptr<Derived>> derived;  // by recipe
   ShardExchange* exchange = nullptr;
   int first_shard = 0, last_shard = 0;

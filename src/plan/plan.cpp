@@ -235,9 +235,8 @@ void write_recipes(Program& program) {
     std::string recipe = plan_edit::op_desc(graph, node).str() + " of (";
     for (const ValueId v : node.in) {
       const Value& value = graph.value(v);
-      recipe += value.parameter < 0
-                    ? made.at(v)
-                    : graph.parameters[static_cast<size_t>(value.parameter)].name();
+      recipe += value.parameter < 0 ? made.at(v)
+                                    : graph.parameters[static_cast<size_t>(value.parameter)].name();
       recipe += ";";
     }
     for (size_t i = 0; i < node.out.size(); ++i) {

@@ -107,8 +107,8 @@ class Net {
 
   const std::vector<Parameter>& parameters() const;
   HostArray read_parameter(int index) const;  // Caffe's order
-  HostArray read_gradient(int index) const;  // zeros for state and in a net without TRAIN
-  HostArray read_history(int index) const;   // momentum; zeros likewise
+  HostArray read_gradient(int index) const;   // zeros for state and in a net without TRAIN
+  HostArray read_history(int index) const;    // momentum; zeros likewise
   void write_parameter(int index, std::span<const float> data);
   void write_history(int index, std::span<const float> data);
   // Replaces a BatchNorm layer's statistics (bn-stats): true mean and variance, factor 1.
