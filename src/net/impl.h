@@ -64,6 +64,7 @@ struct Net::Impl {
   std::map<ValueId, std::shared_ptr<Derived>> share_derived(const Program& program);
   void drop_sessions();
   void ensure_store();
+  std::vector<float> filled(size_t index, uint64_t seed) const;
   Tensor plain_host(const Buffer& buffer, const Shape& shape) const;
   bool trained(int index) const;
   HostArray zeros(int index) const;

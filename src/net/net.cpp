@@ -221,17 +221,21 @@ void Net::Impl::ensure_store() {
 void Net::initialize(uint64_t seed) {
   impl_->ensure_store();
   for (size_t i = 0; i < impl_->parameters.size(); ++i) {
-    const Parameter& p = impl_->parameters[i];
-    std::vector<double> values(static_cast<size_t>(p.shape.count()), 0.0);
-    if (p.learnable) {
-      try {
-        values = fill(p.filler, p.shape, seed, i);
-      } catch (const ConfigError& e) {
-        throw ConfigError("layer '" + p.layer + "': " + e.what());
-      }
-      write_history(static_cast<int>(i), std::vector<float>(values.size(), 0.0F));
-    }
-    write_parameter(static_cast<int>(i), std::vector<float>(values.begin(), values.end()));
+    const int index = static_cast<int>(i);
+    const std::vector<float> zeros = impl_->zeros(index).data;
+    write_history(index, zeros);
+    write_parameter(index, impl_->parameters[i].learnable ? impl_->filled(i, seed) : zeros);
+  }
+}
+
+// Values of a fresh weight.
+std::vector<float> Net::Impl::filled(size_t index, uint64_t seed) const {
+  const Parameter& parameter = parameters[index];
+  try {
+    const std::vector<double> values = fill(parameter.filler, parameter.shape, seed, index);
+    return {values.begin(), values.end()};
+  } catch (const ConfigError& e) {
+    throw ConfigError("layer '" + parameter.layer + "': " + e.what());
   }
 }
 
@@ -394,6 +398,23 @@ DType Net::dtype() const { return impl_->options.dtype; }
 const Program& Net::program(const Session& session) const { return session.program; }
 int64_t Net::arena_bytes() const { return impl_->arena.bytes() + impl_->scratch.bytes(); }
 int64_t Net::parameter_bytes() const { return impl_->store.bytes(); }
+
+int64_t Net::planned_bytes() const {
+  const Impl& s = *impl_;
+  int64_t arena = 0, scratch = 0;
+  int64_t bytes = s.store.bytes() + s.accumulated.bytes();
+  for (const Buffer& partial : s.tree) bytes += partial.bytes();
+  for (const auto& session : s.sessions) {
+    arena = std::max(arena, session->program.arena_bytes);
+    scratch = std::max(scratch, session->program.scratch_bytes);
+    bytes += session->own_bytes();
+  }
+  for (const auto& [recipe, value] : s.derived) {
+    if (const auto held = value.lock()) bytes += held->memory.bytes();
+  }
+  return bytes + arena + scratch;
+}
+
 double Net::planning_seconds() const { return impl_->planning_seconds; }
 void Net::set_timing(bool on) { impl_->timing = on; }
 

@@ -13,7 +13,6 @@
 namespace resnet {
 namespace {
 
-using testing::net_of;
 using testing::random_weights;
 
 Record random_image(int64_t height, int64_t width, uint64_t seed) {
@@ -49,13 +48,13 @@ Preprocessing preprocessing() {
   return rule;
 }
 
-Scorer dense_scorer(const cli::ImageNetNet& net) {
+Scorer dense_scorer(int depth) {
   Protocol protocol;
   protocol.kind = Protocol::Kind::dense;
-  return {parse_net_prototxt(cli::deploy_text(net)),
+  return {parse_net_prototxt(cli::deploy_text(cli::imagenet_net(depth))),
           {},
           std::shared_ptr<Backend>(make_backend("onednn")),
-          random_weights(net),
+          random_weights(depth),
           preprocessing(),
           {},
           protocol,
@@ -89,7 +88,7 @@ void print(const char* net, size_t images, const Cost& cost) {
 // The largest size comes first, so that all further growth is a leak.
 void check_costs(int depth, int sizes, int64_t shortest, double most_planning) {
   if (testing::kSanitized) GTEST_SKIP() << "a sanitizer takes memory and time of its own";
-  Scorer scorer = dense_scorer(cli::imagenet_net(depth));
+  Scorer scorer = dense_scorer(depth);
   std::vector<Record> images = images_of_distinct_sizes(sizes, shortest);
   const auto largest = std::max_element(
       images.begin(), images.end(),
@@ -129,7 +128,7 @@ TEST(DenseScores, ProgramsShareTheWeights) {
 }
 
 TEST(DenseScores, LongImages) {
-  Scorer scorer = dense_scorer(cli::imagenet_net(18));
+  Scorer scorer = dense_scorer(18);
   for (const auto& [height, width] : {std::pair{224, 2240}, {2240, 224}}) {
     const Record image = random_image(height, width, 5);
     const std::vector<double> scores = scorer.scores(std::span(&image, 1))[0];
@@ -138,7 +137,7 @@ TEST(DenseScores, LongImages) {
 }
 
 TEST(DenseScoresSlow, HugeImage) {
-  Scorer scorer = dense_scorer(cli::imagenet_net(18));
+  Scorer scorer = dense_scorer(18);
   const Record image = random_image(3000, 4000, 5);
   const std::vector<double> scores = scorer.scores(std::span(&image, 1))[0];
   EXPECT_NEAR(std::accumulate(scores.begin(), scores.end(), 0.0), 1, 1e-5);
@@ -148,7 +147,7 @@ TEST(DenseScoresSlow, HugeImage) {
 
 TEST(DenseScores, AnImageThatDoesNotFitIsNamed) {
   if (testing::kSanitized) GTEST_SKIP() << "a sanitizer's address space has no limit";
-  Scorer scorer = dense_scorer(cli::imagenet_net(18));
+  Scorer scorer = dense_scorer(18);
   const rlimit unlimited = testing::limit_memory(int64_t{64} << 20);
   const Record image = random_image(1200, 1200, 5);
   try {
@@ -168,8 +167,7 @@ TEST(DenseScores, AnImageThatDoesNotFitIsNamed) {
 
 // On an image of the training size, both have one position.
 void check_plain(int depth) {
-  const cli::ImageNetNet net = cli::imagenet_net(depth);
-  const WeightSet weights = random_weights(net);
+  const NetParameter net = parse_net_prototxt(cli::deploy_text(cli::imagenet_net(depth)));
   const Record image = random_image(224, 224, 9);
   const auto scores = [&](Protocol::Kind kind, ScoreKind average) {
     Protocol protocol;
@@ -177,9 +175,8 @@ void check_plain(int depth) {
     protocol.scales = {224};
     protocol.mirror = false;
     protocol.average = average;
-    Scorer scorer(parse_net_prototxt(cli::deploy_text(net)), {},
-                  std::shared_ptr<Backend>(make_backend("onednn")), weights, preprocessing(), {},
-                  protocol, 1);
+    Scorer scorer(net, {}, std::shared_ptr<Backend>(make_backend("onednn")), random_weights(depth),
+                  preprocessing(), {}, protocol, 1);
     return scorer.scores(std::span(&image, 1))[0];
   };
   for (const ScoreKind average : {ScoreKind::probabilities, ScoreKind::logits}) {

@@ -31,9 +31,10 @@ inline std::unique_ptr<Net> train_net(const cli::ImageNetNet& net, int64_t side,
   return result;
 }
 
-// Random weights with the BatchNorm statistics of a random batch, so that activations have the size
+// Random weights of a net as table 1 has it, with the BatchNorm statistics of a random batch, so that activations have the size
 // that they have in a trained net.
-inline WeightSet random_weights(cli::ImageNetNet net) {
+inline WeightSet make_random_weights(int depth) {
+  cli::ImageNetNet net = cli::imagenet_net(depth);
   net.batch = 4;
   const std::unique_ptr<Net> trained = train_net(net, 64);
   Session& session = trained->session(TRAIN);
@@ -47,6 +48,14 @@ inline WeightSet random_weights(cli::ImageNetNet net) {
         {parameter.layer, parameter.blob, values.shape, false, std::move(values.data)});
   }
   return set;
+}
+
+// The same, made once.
+inline const WeightSet& random_weights(int depth) {
+  static std::map<int, WeightSet> made;
+  const auto [entry, fresh] = made.try_emplace(depth);
+  if (fresh) entry->second = make_random_weights(depth);
+  return entry->second;
 }
 
 }  // namespace resnet::testing

@@ -120,6 +120,9 @@ class Net {
   const Program& program(const Session& session) const;
   int64_t arena_bytes() const;      // allocated now
   int64_t parameter_bytes() const;  // weights, gradients, momenta, state
+  // All that the net needs for the programs it keeps: parameters, one arena for the largest, inputs and
+  // derived weights; sums of gradients (iter_size, shards) once they are there.
+  int64_t planned_bytes() const;
   // Seconds spent so far on what is done once for every input shape: planning and compiling.
   double planning_seconds() const;
   // Seconds per step of the last run when timing is on: (layer, op, pass, impl, seconds).
