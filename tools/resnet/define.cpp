@@ -1,4 +1,5 @@
 // `resnet define`: writes the paper's nets with their recipes.
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <iostream>
@@ -98,8 +99,32 @@ ImageNetNet net_of_stages() {
   return net;
 }
 
+ImageNetNet::Format imagenet_format() {
+  if (FLAGS_format == "lmdb") return ImageNetNet::Format::lmdb;
+  if (FLAGS_format == "folder") return ImageNetNet::Format::folder;
+  if (FLAGS_format == "tar") return ImageNetNet::Format::tar;
+  throw ConfigError("--format takes lmdb, folder or tar for --family=imagenet, not '" +
+                    FLAGS_format + "'");
+}
+
+// --mean: a file, or numbers.
+void set_mean(ImageNetNet* net) {
+  const std::vector<std::string> parts = split_list(FLAGS_mean);
+  const bool numbers = std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+    float value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc() && end == part.data() + part.size();
+  });
+  if (!numbers) {
+    net->mean_file = FLAGS_mean;
+  } else if (parts.size() == 3) {
+    net->mean_values = parts;
+  } else {
+    throw ConfigError("--mean takes a file, or three values B,G,R, not '" + FLAGS_mean + "'");
+  }
+}
+
 ImageNetNet read_imagenet_net() {
-  refuse_flags({"format", "mean"});
   if (given("depth") == given("stages")) {
     throw ConfigError("--family=imagenet takes either --depth or --stages");
   }
@@ -122,7 +147,9 @@ ImageNetNet read_imagenet_net() {
   }
   net.group_size = FLAGS_group_size;
   net.plateau = !is_second("schedule", FLAGS_schedule, "plateau", "steps");
+  if (given("format")) net.format = imagenet_format();
   if (given("source")) net.source = FLAGS_source;
+  if (given("mean")) set_mean(&net);
   check(net);
   return net;
 }
@@ -167,11 +194,16 @@ extern const Command kDefine = {
          {"iter_size"},
          {"group_size"},
          {"schedule"},
-         {"format", "cifar|lmdb: what the data set is (default cifar)"},
+         {"format",
+          "cifar|lmdb|folder|tar: what the data set is (default cifar; imagenet lmdb, or class "
+          "folders, or the original tar files)"},
          {"source",
           "DIR: the data set as `resnet convert` writes it: a folder of CIFAR-10's binary "
-          "files, or of train.lmdb and test.lmdb; imagenet: a folder of train.lmdb and val.lmdb"},
-         {"mean", "FILE: the mean image (default mean.binaryproto in the source)"},
+          "files, or of train.lmdb and test.lmdb; imagenet: a folder of train.lmdb and val.lmdb; "
+          "of train and val; or of ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and val.txt"},
+         {"mean",
+          "FILE|B,G,R: the mean image (default mean.binaryproto in the source); imagenet: or "
+          "mean values"},
          required("output", "DIR: where to write train_val, deploy and solver.prototxt")},
     .examples =
         "resnet define --depth=20 --output=models/cifar10/resnet20\n"

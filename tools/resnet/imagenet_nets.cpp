@@ -81,15 +81,44 @@ std::string write_body(NetWriter& writer, const ImageNetNet& net) {
                               net.classes);
 }
 
+std::string mean_field(const ImageNetNet& net) {
+  if (net.mean_values.empty()) {
+    return "mean_file: " +
+           quoted(net.mean_file.empty() ? net.source + "/mean.binaryproto" : net.mean_file);
+  }
+  std::string values;
+  for (const std::string& value : net.mean_values) {
+    values += (values.empty() ? "mean_value: " : " mean_value: ") + value;
+  }
+  return values;
+}
+
+std::string source_fields(const ImageNetNet& net, bool train) {
+  const auto in_source = [&](const char* name) { return quoted(net.source + "/" + name); };
+  switch (net.format) {
+    case ImageNetNet::Format::folder:
+      return "source: " + in_source(train ? "train" : "val") + " backend: FOLDER";
+    case ImageNetNet::Format::tar:
+      if (train) return "source: " + in_source("ILSVRC2012_img_train.tar") + " backend: TAR";
+      return "source: " + in_source("ILSVRC2012_img_val.tar") +
+             " backend: TAR label_file: " + in_source("val.txt");
+    case ImageNetNet::Format::lmdb:
+      break;
+  }
+  return "source: " + in_source(train ? "train.lmdb" : "val.lmdb") + " backend: LMDB";
+}
+
 void write_data_layer(NetWriter& writer, const ImageNetNet& net, bool train) {
-  writer.layer(
-      "Data", "data", {}, {"data", "label"},
-      {std::string("include { phase: ") + (train ? "TRAIN" : "TEST") + " }",
-       "transform_param { crop_size: " + std::to_string(kImage) + (train ? " mirror: true" : "") +
-           " mean_value: 103.939 mean_value: 116.779 mean_value: 123.68 }",
-       "data_param { source: " + quoted(net.source + (train ? "/train.lmdb" : "/val.lmdb")) +
-           " backend: LMDB batch_size: " + std::to_string(train ? net.batch : kTestBatch) +
-           (train ? " shuffle: true" : "") + " }"});
+  const std::string crop = " crop_size: " + std::to_string(kImage);
+  const std::string batch = " batch_size: " + std::to_string(train ? net.batch : kTestBatch);
+  writer.layer("Data", "data", {}, {"data", "label"},
+               {std::string("include { phase: ") + (train ? "TRAIN" : "TEST") + " }",
+                std::string("transform_param { force_color: true resize_shorter_min: 256") +
+                    (train ? " resize_shorter_max: 480" : "") + crop +
+                    (train ? " mirror: true color_std: 0.1" : ""),
+                "                  " + mean_field(net) + " }",
+                "data_param { " + source_fields(net, train) + batch +
+                    (train ? " shuffle: true" : "") + " }"});
 }
 
 std::string join(const std::vector<int>& numbers) {
@@ -121,7 +150,13 @@ std::string heading(const ImageNetNet& net, const std::string& what) {
   add("iter_size", net.iter_size, defaults.iter_size);
   add("group_size", net.group_size, defaults.group_size);
   if (!net.plateau) command += " --schedule=steps";
+  if (net.format == ImageNetNet::Format::folder) command += " --format=folder";
+  if (net.format == ImageNetNet::Format::tar) command += " --format=tar";
   if (net.source != defaults.source) command += " --source=" + quoted(net.source);
+  if (!net.mean_file.empty()) command += " --mean=" + quoted(net.mean_file);
+  for (size_t i = 0; i < net.mean_values.size(); ++i) {
+    command += (i == 0 ? " --mean=" : ",") + net.mean_values[i];
+  }
   return "# " + title(net) + ": " + what + " (He et al. 2015, table 1).\n# Written by: " + command +
          "\n";
 }
@@ -190,7 +225,10 @@ std::string title(const ImageNetNet& net) {
 std::string train_val_text(const ImageNetNet& net) {
   check(net);
   NetWriter writer(title(net), true, net.group_size);
-  writer.comment("Images (planes B, G, R), less the mean of each plane; random crops for training");
+  writer.comment(
+      "Images (planes B, G, R) less their mean: for training scaled at random, cropped, mirrored, "
+      "and "
+      "shifted\n# in colour; for tests the centre");
   write_data_layer(writer, net, true);
   write_data_layer(writer, net, false);
   const std::string scores = write_body(writer, net);
@@ -207,7 +245,7 @@ std::string deploy_text(const ImageNetNet& net) {
   check(net);
   NetWriter writer(title(net), false);
   const std::string side = " dim: " + std::to_string(kImage);
-  writer.comment("Images (planes B, G, R), less the mean of each plane");
+  writer.comment("Images (planes B, G, R) less their mean");
   writer.layer("Input", "data", {}, {"data"},
                {"input_param { shape { dim: 1 dim: 3" + side + side + " } }"});
   const std::string scores = write_body(writer, net);

@@ -19,7 +19,13 @@ struct ImageNetNet {
   int iter_size = 1;    // passes an update
   int group_size = 0;   // images that share BatchNorm's statistics; 0: the batch
   bool plateau = true;  // divide the learning rate when the error plateaus; else at fixed steps
-  std::string source = "data/imagenet";  // a folder of train.lmdb and val.lmdb
+  enum class Format { lmdb, folder, tar };
+  Format format = Format::lmdb;
+  // A folder of train.lmdb and val.lmdb; or of train and val, each with a folder for each class; or of
+  // ILSVRC2012's tar files and val.txt.
+  std::string source = "data/imagenet";
+  std::string mean_file;                 // empty: mean.binaryproto in the source
+  std::vector<std::string> mean_values;  // of B, G and R, in place of a file
 };
 
 // Table 1's net of this depth, with the paper's shortcuts: A for basic blocks, B for bottlenecks.
