@@ -97,25 +97,23 @@ SheetImage stored_image(const DataSource& source, const Decoding& decoding, int6
   return {record.shape, std::move(record.bytes), caption_of(source, record.label), record.key};
 }
 
-// "312 x 416, at 20,31, mirrored": the scaled image, and where the window lies in it.
+// "312x416 at 20,31": the scaled image and where the window lies in it, or which part was scaled.
 std::string text_of(const Geometry& geometry) {
   const Scaling& scaling = geometry.scaling;
   const Rect& box = scaling.box;
-  std::string text;
-  if (box.top || box.left) {
-    text = std::to_string(box.height) + " x " + std::to_string(box.width) + " at " +
-           std::to_string(box.top) + "," + std::to_string(box.left);
-  } else {
-    text = std::to_string(scaling.height) + " x " + std::to_string(scaling.width) + " at " +
-           std::to_string(geometry.window.top) + "," + std::to_string(geometry.window.left);
-  }
-  return text + (geometry.mirrored ? ", mirrored" : "");
+  const auto text = [](int64_t height, int64_t width, int64_t top, int64_t left) {
+    return std::to_string(height) + "x" + std::to_string(width) + " at " + std::to_string(top) +
+           "," + std::to_string(left);
+  };
+  if (box.top || box.left) return text(box.height, box.width, box.top, box.left);
+  return text(scaling.height, scaling.width, geometry.window.top, geometry.window.left);
 }
 
 }  // namespace
 
 std::vector<SheetImage> sheet_images(Loader& loader, int64_t count) {
   const Shape shape = loader.record_shape();
+  const Transformer& transformer = loader.transformer();
   check_shown(loader.source(), shape);
   std::vector<float> data(static_cast<size_t>(loader.batch_shape().count()));
   std::vector<float> labels(static_cast<size_t>(loader.options().batch));
@@ -127,9 +125,11 @@ std::vector<SheetImage> sheet_images(Loader& loader, int64_t count) {
     const std::vector<std::string> keys = loader.record_keys(begin, got);
     for (int64_t i = 0; i < std::min(got, count - begin); ++i) {
       const auto at = static_cast<size_t>(i);
-      images.push_back({shape,
-                        loader.transformer().denormalise(data.data() + i * shape.count(), shape),
-                        caption_of(loader.source(), std::llround(labels[at])), keys[at]});
+      images.push_back(
+          {shape,
+           transformer.denormalise(data.data() + i * shape.count(), shape,
+                                   transformer.mirrors(loader.options().seed, begin + i)),
+           caption_of(loader.source(), std::llround(labels[at])), keys[at]});
     }
   }
   return images;
@@ -159,8 +159,9 @@ std::vector<SheetImage> augmented_images(const Loader& loader, int64_t count, in
       std::vector<float> values(static_cast<size_t>(shape.count()));
       const int64_t position = i + k * loader.size();
       transformer.apply(image, loader.options().seed, position, values.data());
-      images.push_back({shape, transformer.denormalise(values.data(), shape), "",
-                        text_of(transformer.geometry(stored, loader.options().seed, position))});
+      const Geometry geometry = transformer.geometry(stored, loader.options().seed, position);
+      images.push_back({shape, transformer.denormalise(values.data(), shape, geometry.mirrored),
+                        geometry.mirrored ? "mirrored" : "", text_of(geometry)});
     }
   }
   return images;

@@ -240,8 +240,12 @@ Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t positi
       out.window.left = draw(right);
     }
   }
-  out.mirrored = mirror_ && Random(seed, place, Use::flip).below(2) == 1;
+  out.mirrored = mirrors(seed, position);
   return out;
+}
+
+bool Transformer::mirrors(uint64_t seed, int64_t position) const {
+  return mirror_ && Random(seed, static_cast<uint64_t>(position), Use::flip).below(2) == 1;
 }
 
 // How one image is fed.
@@ -359,7 +363,8 @@ float Transformer::mean_at(int64_t channel, int64_t pixel) const {
   return mean_.size() == 1 ? mean_[0] : mean_[static_cast<size_t>(channel)];
 }
 
-std::vector<uint8_t> Transformer::denormalise(const float* input, const Shape& shape) const {
+std::vector<uint8_t> Transformer::denormalise(const float* input, const Shape& shape,
+                                              bool mirrored) const {
   std::vector<uint8_t> pixels;
   pixels.reserve(static_cast<size_t>(shape.count()));
   const int64_t width = mean_shape_.rank() ? mean_shape_[2] : shape[2];
@@ -368,7 +373,8 @@ std::vector<uint8_t> Transformer::denormalise(const float* input, const Shape& s
   for (int64_t c = 0; c < shape[0]; ++c) {
     for (int64_t y = 0; y < shape[1]; ++y) {
       for (int64_t x = 0; x < shape[2]; ++x, ++input) {
-        const float value = *input / scale_ + mean_at(c, (top + y) * width + left + x);
+        const int64_t column = mirrored ? shape[2] - 1 - x : x;
+        const float value = *input / scale_ + mean_at(c, (top + y) * width + left + column);
         pixels.push_back(static_cast<uint8_t>(std::clamp(std::round(value), 0.0f, 255.0f)));
       }
     }

@@ -160,7 +160,7 @@ TEST(Transform, DenormaliseInverts) {
   const Transformer transformer(param, TEST, "");
   const Record record = numbered_record(4, 0, {3, 9, 9});
   const std::vector<uint8_t> back =
-      transformer.denormalise(apply(transformer, record).data(), {3, 5, 5});
+      transformer.denormalise(apply(transformer, record).data(), {3, 5, 5}, false);
   for (int64_t c = 0; c < 3; ++c) {
     for (int64_t y = 0; y < 5; ++y) {
       for (int64_t x = 0; x < 5; ++x) {

@@ -37,12 +37,16 @@ std::string device_of(const SolverParameter& param) {
   return "cuda:" + std::to_string(param.device_id());
 }
 
-std::shared_ptr<Backend> open_backend(const std::string& wanted) {
-  check_math();
-  const std::string device = backend_of_device(wanted);
+void start_threads() {
   const Bind bind = parse_bind(FLAGS_bind);
   if (FLAGS_threads < 0) throw ConfigError("--threads takes a number from 0, not a negative one");
   LOG(INFO) << setup_threads(FLAGS_threads, bind);
+}
+
+std::shared_ptr<Backend> open_backend(const std::string& wanted) {
+  check_math();
+  const std::string device = backend_of_device(wanted);
+  start_threads();
   return make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
 }
 

@@ -14,7 +14,10 @@ namespace resnet::cli {
 // Where a solver wants to compute, in the spelling of --device.
 std::string device_of(const SolverParameter& param);
 
-// Sets threads, binding and precision and opens the device as the flags say; without --device, the one
+// Sets the number of threads and their binding as the flags say. Throws ConfigError.
+void start_threads();
+
+// Does that, sets the precision and opens the device as the flags say; without --device, the one
 // that is `wanted`. Throws ConfigError for values that mean nothing and DeviceError for what this build
 // or machine does not have.
 std::shared_ptr<Backend> open_backend(const std::string& wanted = "auto");

@@ -13,9 +13,14 @@
 #include "resnet/base/json.h"
 #include "resnet/base/random.h"
 #include "setup.h"
+#include "time_data.h"
 
 DEFINE_int32(warmup, 3, "N: batches before the clock starts");
 DEFINE_bool(per_layer, false, "also print the time of every step");
+DEFINE_bool(
+    data, false,
+    "time reading, decoding and augmentation of images instead: of the net's data layer, or "
+    "of the images at --source as the paper augments them");
 
 namespace resnet::cli {
 namespace {
@@ -138,6 +143,7 @@ void print_json(const Net& net, const Session& session, const Timing& timing,
 }
 
 ExitCode run(const Operands&) {
+  if (FLAGS_data) return time_data();
   const Phase phase = parse_phase();
   if (FLAGS_warmup < 0) throw ConfigError("--warmup takes a number from 0");
   const NetFile file = read_net_file(phase);
@@ -165,7 +171,7 @@ ExitCode run(const Operands&) {
 
 extern const Command kTime = {
     .name = "time",
-    .summary = "Measure the speed of training or inference on made-up images",
+    .summary = "Measure the speed of training or inference on made-up images, or that of the data",
     .operands = "",
     .computes = true,
     .flags = {{"model"},
@@ -179,13 +185,17 @@ extern const Command kTime = {
               {"reuse"},
               {"layouts"},
               {"per_layer"},
+              {"data"},
+              {"source"},
+              {"loader_threads"},
               {"input_shape"},
               {"stage"},
               {"level"},
               {"json"}},
     .examples =
         "resnet time --model=deploy.prototxt --batch=64\n"
-        "resnet time --solver=solver.prototxt --phase=TRAIN --per_layer",
+        "resnet time --solver=solver.prototxt --phase=TRAIN --per_layer\n"
+        "resnet time --data --source=photos",
     .run = run,
 };
 

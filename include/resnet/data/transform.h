@@ -64,10 +64,13 @@ class Transformer {
              StageSeconds* seconds = nullptr) const;
   void apply(const Record& record, uint64_t seed, int64_t position, float* out) const;
 
-  // 8-bit pixels (C,H,W) that show a net's input of this shape. The inverse of apply(), rounded,
-  // with mean values and for centre windows of a mean image; where a window lay is not known here,
-  // so that a random one of a mean image gets the centre's mean back.
-  std::vector<uint8_t> denormalise(const float* input, const Shape& shape) const;
+  // Whether the image at a position of the stream is mirrored.
+  bool mirrors(uint64_t seed, int64_t position) const;
+
+  // 8-bit pixels (C,H,W) that show a net's input of this shape. The inverse of apply(), rounded, with
+  // mean values, with a mean image as large as the window, and for centre windows; where another
+  // window lay is not known here, so that it gets the centre's mean back.
+  std::vector<uint8_t> denormalise(const float* input, const Shape& shape, bool mirrored) const;
 
   // How images of this shape become the net's input in TEST, to be stored with the weights.
   Preprocessing preprocessing(const Shape& image) const;
