@@ -156,6 +156,17 @@ TEST_F(ConvertCommand, RefusesWhatMakesNoSense) {
   expect_failure(convert({"folder", "set", "--raw", "--output=out"}), 2, {"out", "exists already"});
 }
 
+TEST_F(ConvertCommand, AfterAFullDiskItGoesOn) {
+  write_set(3);
+  for (int i = 0; i < 20; ++i) {
+    files_.write_image("set/n01/large" + two_digits(i) + ".ppm", 100, 100, i, i, i);
+  }
+  const Arguments command = {"folder", "set", "--quiet", "--batch=2", "--output=out"};
+  expect_failure(convert(command, {.file_size_limit = 300000}), 3, {"out.tmp", "disk full"});
+  EXPECT_FALSE(files_.has("out"));
+  EXPECT_NE(convert_ok(command).out.find("out: 23 images"), std::string::npos);
+}
+
 TEST_F(ConvertCommand, ASignalStopsItAndTheSameCommandGoesOn) {
   write_set(60);
   const Arguments command = {"folder", "set", "--batch=2", "--output=out"};
