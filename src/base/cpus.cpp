@@ -15,6 +15,8 @@
 #include <set>
 #include <sstream>
 
+#include "base/cgroup.h"
+
 namespace resnet {
 namespace {
 
@@ -80,13 +82,6 @@ const Cpus& cpus() {
   return found;
 }
 
-std::optional<std::string> first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  return line;
-}
-
 // The smallest quota of the process's cgroup and its ancestors, in CPUs.
 std::optional<double> cgroup_quota() {
   std::optional<double> quota;
@@ -95,17 +90,9 @@ std::optional<double> cgroup_quota() {
     const std::optional<double> q = parse_cpu_max(*text);
     if (q && (!quota || *q < *quota)) quota = q;
   };
-  const std::string root = "/sys/fs/cgroup";
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("0::", 0) != 0) continue;
-    for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
-      consider(first_line(root + path + "/cpu.max"));
-    }
-  }
-  consider(first_line(root + "/cpu.max"));
-  const auto v1_quota = first_line(root + "/cpu/cpu.cfs_quota_us");
-  const auto v1_period = first_line(root + "/cpu/cpu.cfs_period_us");
+  for (const std::string& folder : cgroup_folders()) consider(first_line(folder + "/cpu.max"));
+  const auto v1_quota = first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  const auto v1_period = first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   if (v1_quota && v1_period) consider(*v1_quota + " " + *v1_period);
   return quota;
 }

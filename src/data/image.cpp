@@ -1,14 +1,18 @@
 #include "resnet/data/image.h"
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/jpeg.h"
+#include "data/resample.h"
+
 namespace resnet {
 namespace {
+
+constexpr const char* kNoImage = "not an image that can be decoded (JPEG, PNG, ..)";
 
 // One plane of a record as a matrix that shares its memory.
 cv::Mat plane(Record& record, int64_t channel) {
@@ -30,6 +34,30 @@ void set_pixels(Record& record, const cv::Mat& image) {
   cv::split(image, planes.data());
 }
 
+// Byte c of every word becomes plane c.
+void set_pixels(Record& record, int64_t channels, const Pixels& pixels) {
+  reshape(record, channels, pixels.part.height, pixels.part.width);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(pixels.words.data());
+  for (int64_t c = 0; c < channels; ++c) {
+    uint8_t* out = record.bytes.data() + c * record.shape.count_from(1);
+    for (size_t i = 0; i < pixels.words.size(); ++i) out[i] = bytes[4 * i + static_cast<size_t>(c)];
+  }
+}
+
+// The part of a record of planes.
+void pack(const Record& record, const Rect& part, Pixels* out) {
+  out->reset(part);
+  std::fill(out->words.begin(), out->words.end(), 0);
+  for (int64_t c = 0; c < record.shape[0]; ++c) {
+    for (int64_t y = part.top; y < part.bottom(); ++y) {
+      const uint8_t* row =
+          record.bytes.data() + (c * record.shape[1] + y) * record.shape[2] + part.left;
+      auto* bytes = reinterpret_cast<uint8_t*>(out->row(y)) + c;
+      for (int64_t x = 0; x < part.width; ++x) bytes[4 * x] = row[x];
+    }
+  }
+}
+
 // Changes the number of planes of pixels that are there already.
 void recolour(Record& record, Colour colour) {
   const int64_t size = record.shape.count_from(1);
@@ -46,34 +74,103 @@ void recolour(Record& record, Colour colour) {
   }
 }
 
-int read_mode(Colour colour) {
-  const int channels = colour == Colour::colour ? cv::IMREAD_COLOR
-                       : colour == Colour::grey ? cv::IMREAD_GRAYSCALE
-                                                : cv::IMREAD_ANYCOLOR;
-  return channels | cv::IMREAD_IGNORE_ORIENTATION;
+bool has_pixels(const Record& record) { return !record.bytes.empty() && record.shape.rank() == 3; }
+
+bool needs_recolour(const Record& record, Colour colour) {
+  return has_pixels(record) && ((colour == Colour::colour && record.shape[0] == 1) ||
+                                (colour == Colour::grey && record.shape[0] == 3));
+}
+
+int read_mode(const Decoding& decoding) {
+  const int channels = decoding.colour == Colour::colour ? cv::IMREAD_COLOR
+                       : decoding.colour == Colour::grey ? cv::IMREAD_GRAYSCALE
+                                                         : cv::IMREAD_ANYCOLOR;
+  return decoding.exif_orientation ? channels : channels | cv::IMREAD_IGNORE_ORIENTATION;
 }
 
 }  // namespace
 
-void decode(Record& record, Colour colour, const std::string& source) {
+Image::Image(const Record& record, const Decoding& decoding, const std::string& source)
+    : record_(record), decoding_(decoding), source_(source), shape_(record.shape) {
   if (!record.encoded) {
-    if (!record.bytes.empty() && record.shape.rank() == 3) recolour(record, colour);
+    planes_ = &record;
+    if (!needs_recolour(record, decoding.colour)) return;
+    whole_ = record;
+    recolour(whole_, decoding.colour);
+    planes_ = &whole_;
+    shape_ = whole_.shape;
     return;
   }
+  try {
+    if (!is_jpeg(record.bytes)) {
+      decode_whole();
+      return;
+    }
+    jpeg_ = std::make_unique<JpegReader>(record.bytes);
+    if (jpeg_->components() == 4 || decoding.exif_orientation) {
+      if (!jpeg_->is_complete()) throw DataError("the JPEG file is truncated");
+      decode_whole();
+      return;
+    }
+  } catch (const DataError& error) {
+    throw record_error(source, record.key, error.what());
+  }
+  const bool grey = decoding.colour == Colour::grey ||
+                    (decoding.colour == Colour::as_stored && jpeg_->components() == 1);
+  shape_ = {grey ? 1 : 3, jpeg_->height(), jpeg_->width()};
+}
+
+Image::~Image() = default;
+
+void Image::decode_whole() {
   cv::Mat image;
   try {
-    image = cv::imdecode(record.bytes, read_mode(colour));
+    image = cv::imdecode(record_.bytes, read_mode(decoding_));
   } catch (const cv::Exception&) {
     // An empty image says it all.
   }
-  if (image.empty()) {
-    throw record_error(source, record.key, "not an image that can be decoded (JPEG, PNG, ..)");
-  }
-  set_pixels(record, image);
-  record.encoded = false;
+  if (image.empty()) throw DataError(kNoImage);
+  whole_.key = record_.key;
+  whole_.label = record_.label;
+  set_pixels(whole_, image);
+  planes_ = &whole_;
+  shape_ = whole_.shape;
+  jpeg_.reset();
 }
 
-Record read_image(const std::string& path, Colour colour) {
+void Image::read(const Rect& part, Pixels* out) {
+  if (planes_) {
+    if (planes_->bytes.empty() || (shape_[0] != 1 && shape_[0] != 3)) {
+      throw record_error(source_, record_.key,
+                         "only 8-bit images of 1 or 3 channels can be scaled, not " + shape_.str());
+    }
+    return pack(*planes_, part, out);
+  }
+  try {
+    jpeg_->read(part, shape_[0] == 1, out);
+  } catch (const DataError& error) {
+    throw record_error(source_, record_.key, error.what());
+  }
+}
+
+Record Image::decoded() {
+  if (planes_) return *planes_;
+  Pixels pixels;
+  read({0, 0, shape_[1], shape_[2]}, &pixels);
+  Record out;
+  out.key = record_.key;
+  out.label = record_.label;
+  set_pixels(out, shape_[0], pixels);
+  return out;
+}
+
+void decode(Record& record, const Decoding& decoding, const std::string& source) {
+  if (!record.encoded && !needs_recolour(record, decoding.colour)) return;
+  Record out = Image(record, decoding, source).decoded();
+  record = std::move(out);
+}
+
+Record read_image(const std::string& path, const Decoding& decoding) {
   std::ifstream file(path, std::ios::binary);
   Record record;
   record.key = path;
@@ -81,37 +178,25 @@ Record read_image(const std::string& path, Colour colour) {
   record.bytes.assign(std::istreambuf_iterator<char>(file), {});
   if (!file.is_open() || file.bad()) throw DataError(path + ": cannot be read");
   if (record.bytes.empty()) throw DataError(path + ": empty file");
-  try {
-    decode(record, colour, path);
-  } catch (const DataError&) {
-    throw DataError(path + ": not an image that can be decoded (JPEG, PNG, ..)");
-  }
+  decode(record, decoding, path);
   return record;
 }
 
 void resize(Record& record, int64_t height, int64_t width) {
   if (record.shape[1] == height && record.shape[2] == width) return;
-  const bool shrinks = height < record.shape[1] || width < record.shape[2];
-  Record scaled;
-  reshape(scaled, record.shape[0], height, width);
-  for (int64_t c = 0; c < record.shape[0]; ++c) {
-    cv::Mat to = plane(scaled, c);
-    cv::resize(plane(record, c), to, to.size(), 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
-  }
-  record.shape = scaled.shape;
-  record.bytes = std::move(scaled.bytes);
+  const Scaling scaling{{0, 0, record.shape[1], record.shape[2]}, height, width};
+  Pixels pixels, scaled;
+  Image(record, {}, record.key).read(scaling.box, &pixels);
+  resample(pixels, scaling, {0, 0, height, width}, &scaled);
+  set_pixels(record, record.shape[0], scaled);
 }
 
 void resize(Record& record, const Preprocessing& rule) {
   const int64_t size = rule.resize_size();
   if (size == 0 || rule.resize_rule() == Preprocessing::AS_IS) return;
   if (rule.resize_rule() == Preprocessing::EXACT) return resize(record, size, size);
-  const int64_t height = record.shape[1], width = record.shape[2];
-  const double factor = static_cast<double>(size) / static_cast<double>(std::min(height, width));
-  const auto scaled = [&](int64_t side) {
-    return std::max<int64_t>(size, std::llround(static_cast<double>(side) * factor));
-  };
-  resize(record, scaled(height), scaled(width));
+  const Scaling scaling = scale_shorter_side(record.shape[1], record.shape[2], size);
+  resize(record, scaling.height, scaling.width);
 }
 
 }  // namespace resnet

@@ -1,8 +1,12 @@
 #include "resnet/data/loader.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <exception>
+#include <iterator>
 #include <limits>
 #include <optional>
 
@@ -13,9 +17,36 @@
 namespace resnet {
 namespace {
 
+// A record that was left out.
+struct BadRecord {
+  int64_t index;
+  std::string fact;
+};
+
+// What preparing an image, or a batch of them, brought beside the image.
+struct Outcome {
+  std::vector<BadRecord> bad;  // in the order of the stream
+  StageSeconds seconds;
+};
+
 struct PreparedBatch {
   std::vector<float> data, labels;
+  Outcome outcome;
 };
+
+void add(const StageSeconds& from, StageSeconds* sum) {
+  sum->read += from.read;
+  sum->decode += from.decode;
+  sum->resize += from.resize;
+  sum->write += from.write;
+  sum->copy += from.copy;
+}
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 }  // namespace
 
@@ -26,10 +57,12 @@ struct Loader::State {
         options(how),
         order(options.seed, source->size(), options.shuffle && options.phase == TRAIN) {
     if (options.batch < 1) throw ConfigError(source->name() + ": batch_size must be at least 1");
+    if (options.skip_bad < 0) throw ConfigError("skip_bad must not be negative");
     if (source->size() > std::numeric_limits<uint32_t>::max()) {
       throw ConfigError(source->name() + ": more than 2^32 records");
     }
-    decoded = read(0).shape;
+    if (options.phase == TEST) options.skip_bad = 0;
+    decoded = first_shape();
     try {
       record = transformer.output_shape(decoded);
     } catch (const ConfigError& error) {
@@ -37,10 +70,15 @@ struct Loader::State {
     }
   }
 
-  Record read(int64_t index) const {
-    Record out = source->read(index);
-    decode(out, transformer.colour(), source->name());
-    return out;
+  Shape first_shape() const {
+    for (int64_t i = 0;; ++i) {
+      try {
+        const Record first = source->read(i);
+        return Image(first, transformer.decoding(), source->name()).shape();
+      } catch (const DataError&) {
+        if (i >= options.skip_bad || i + 1 == source->size()) throw;
+      }
+    }
   }
 
   // Images in the batch that starts at `begin`.
@@ -49,45 +87,77 @@ struct Loader::State {
     return std::clamp<int64_t>(source->size() - begin, 0, options.batch);
   }
 
-  // One image at a stream position; either destination may be null.
-  void prepare_image(int64_t index, int64_t at, float* data, float* label) const {
-    const Record image = read(index);
-    if (options.label_limit > 0 && (image.label < 0 || image.label >= options.label_limit)) {
-      throw record_error(source->name(), image.key,
-                         "label " + std::to_string(image.label) + " is outside [0," +
-                             std::to_string(options.label_limit) + ")");
+  // The image for a stream position; either destination may be null. With skip_bad, that of the next
+  // position with a good record, for as many bad ones as may be left out at all.
+  void prepare_image(int64_t at, float* data, float* label, Outcome* outcome) const {
+    for (int64_t place = at;; ++place) {
+      const int64_t index = order.records(place, 1).front();
+      try {
+        return read_image(index, place, data, label, &outcome->seconds);
+      } catch (const DataError& error) {
+        if (place - at >= options.skip_bad) throw;
+        outcome->bad.push_back({index, error.what()});
+      }
     }
-    if (label) *label = static_cast<float>(image.label);
-    if (!data) return;
-    check_shape(image);
-    transformer.apply(image, options.seed, at, data);
   }
 
-  void check_shape(const Record& image) const {
-    if (image.shape == decoded) return;
+  void read_image(int64_t index, int64_t place, float* data, float* label,
+                  StageSeconds* seconds) const {
+    auto start = Clock::now();
+    const Record read = source->read(index);
+    const auto lap = [&](double StageSeconds::*stage) {
+      if (!options.time_stages) return;
+      const auto now = Clock::now();
+      seconds->*stage += std::chrono::duration<double>(now - start).count();
+      start = now;
+    };
+    lap(&StageSeconds::read);
+    if (data) {
+      Image image(read, transformer.decoding(), source->name());
+      check_shape(image);
+      lap(&StageSeconds::decode);
+      transformer.apply(image, options.seed, place, data, options.time_stages ? seconds : nullptr);
+    }
+    if (label) *label = static_cast<float>(read.label);
+  }
+
+  // A wrong label is a mistake in the set, not a bad record.
+  void check_label(int64_t at, float label) const {
+    if (options.label_limit == 0 || (label >= 0 && label < static_cast<float>(options.label_limit)))
+      return;
+    throw record_error(source->name(), source->key(order.records(at, 1).front()),
+                       "label " + std::to_string(std::llround(label)) + " is outside [0," +
+                           std::to_string(options.label_limit) + ")");
+  }
+
+  void check_shape(const Image& image) const {
+    const Shape& shape = image.shape();
+    if (shape == decoded) return;
     std::string fact =
-        "its shape " + image.shape.str() + " differs from the first record's " + decoded.str();
+        "its shape " + shape.str() + " differs from the first record's " + decoded.str();
     try {
-      if (transformer.output_shape(image.shape) == record) return;
+      if (transformer.output_shape(shape) == record) return;
       fact += "; set crop_size";
     } catch (const ConfigError& error) {
       fact += "; " + std::string(error.what());
     }
-    throw record_error(source->name(), image.key, fact);
+    throw record_error(source->name(), image.record().key, fact);
   }
 
   // The batch that starts at `begin`, by the calling thread alone or by the compute team. Of
-  // several bad records the first is reported, whichever thread met it.
-  void prepare(int64_t begin, bool team, float* data, float* labels) const {
+  // several errors the first is thrown, whichever thread met it.
+  Outcome prepare(int64_t begin, bool team, float* data, float* labels) const {
     const int64_t count = count_at(begin), elements = record.count();
-    const std::vector<int64_t> records = order.records(begin, count);
-    std::vector<std::exception_ptr> errors(records.size());
+    std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
+    std::vector<Outcome> outcomes(static_cast<size_t>(count));
     const auto body = [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; ++i) {
         const auto at = static_cast<size_t>(i);
         try {
-          prepare_image(records[at], begin + i, data ? data + i * elements : nullptr,
-                        labels ? labels + i : nullptr);
+          float label = 0;
+          prepare_image(begin + i, data ? data + i * elements : nullptr, &label, &outcomes[at]);
+          check_label(begin + i, label);
+          if (labels) labels[i] = label;
         } catch (...) {
           errors[at] = std::current_exception();
         }
@@ -97,6 +167,27 @@ struct Loader::State {
     for (const std::exception_ptr& error : errors) {
       if (error) std::rethrow_exception(error);
     }
+    Outcome all;
+    for (Outcome& one : outcomes) {
+      std::move(one.bad.begin(), one.bad.end(), std::back_inserter(all.bad));
+      add(one.seconds, &all.seconds);
+    }
+    return all;
+  }
+
+  // Counts the records that the batch left out, when it is delivered: whoever prepared it, and when.
+  void accept(const Outcome& outcome) {
+    for (const BadRecord& found : outcome.bad) {
+      if (std::find(bad.begin(), bad.end(), found.index) != bad.end()) continue;
+      if (static_cast<int64_t>(bad.size()) == options.skip_bad) {
+        throw DataError(found.fact + "; it is bad record " + std::to_string(bad.size() + 1) + ", " +
+                        std::to_string(options.skip_bad) + " may be skipped (--skip_bad)");
+      }
+      LOG(WARNING) << found.fact << "; skipped (" << bad.size() + 1 << " of at most "
+                   << options.skip_bad << ")";
+      bad.push_back(found.index);
+    }
+    add(outcome.seconds, &seconds);
   }
 
   void start_prefetch() {
@@ -106,8 +197,9 @@ struct Loader::State {
       batch.labels.resize(static_cast<size_t>(options.batch));
     }
     const auto work = [this, start = position](int64_t ticket, size_t slot) {
-      prepare(start + ticket * options.batch, false, ready[slot].data.data(),
-              ready[slot].labels.data());
+      PreparedBatch& batch = ready[slot];
+      batch.outcome =
+          prepare(start + ticket * options.batch, false, batch.data.data(), batch.labels.data());
     };
     prefetcher.emplace(options.loader_threads, ready.size(), work);
   }
@@ -115,9 +207,12 @@ struct Loader::State {
   void take_prepared(int64_t count, float* data, float* labels) {
     if (!prefetcher) start_prefetch();
     const PreparedBatch& batch = ready[prefetcher->take()];
+    accept(batch.outcome);
+    const auto start = Clock::now();
     if (data) std::copy_n(batch.data.begin(), count * record.count(), data);
     if (labels) std::copy_n(batch.labels.begin(), count, labels);
     prefetcher->release();
+    if (options.time_stages) seconds.copy += seconds_since(start);
   }
 
   SourcePtr source;
@@ -127,6 +222,8 @@ struct Loader::State {
   Shape decoded, record;  // (C,H,W) of the first record, and after the transformation
   int64_t position = 0;
   double wait_seconds = 0;
+  StageSeconds seconds;
+  std::vector<int64_t> bad;  // records that were left out, in the order of the stream
   std::vector<PreparedBatch> ready;
   std::optional<Prefetcher> prefetcher;  // after what its threads use
 };
@@ -151,16 +248,15 @@ Shape Loader::batch_shape() const {
 }
 
 int64_t Loader::next(float* data, float* labels) {
-  using Clock = std::chrono::steady_clock;
   const int64_t count = state_->count_at(state_->position);
   if (count == 0) return 0;
   const auto start = Clock::now();
   if (state_->options.loader_threads > 0) {
     state_->take_prepared(count, data, labels);
   } else {
-    state_->prepare(state_->position, true, data, labels);
+    state_->accept(state_->prepare(state_->position, true, data, labels));
   }
-  state_->wait_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  state_->wait_seconds += seconds_since(start);
   state_->position += count;
   return count;
 }
@@ -169,6 +265,10 @@ void Loader::seek(int64_t position) {
   state_->prefetcher.reset();
   state_->position = position;
 }
+
+std::vector<int64_t> Loader::bad_records() const { return state_->bad; }
+void Loader::set_bad_records(std::vector<int64_t> records) { state_->bad = std::move(records); }
+StageSeconds Loader::stage_seconds() const { return state_->seconds; }
 
 int64_t Loader::record_index(int64_t position) const {
   return state_->order.records(position, 1).front();
@@ -193,6 +293,11 @@ std::unique_ptr<Loader> open_loader(const LayerParameter& layer, LoaderOptions o
   SourcePtr source = open_source(layer, options.phase, base_dir);
   TransformationParameter transform = layer.transform_param();
   if (layer.data_param().force_encoded_color()) transform.set_force_color(true);
+  // Files of images are colour and grey mixed; Caffe's ImageData reads them as colour, too.
+  const bool of_files = layer.data_param().backend() == DataParameter::FOLDER ||
+                        layer.data_param().backend() == DataParameter::LIST ||
+                        layer.data_param().backend() == DataParameter::TAR;
+  if (of_files && !transform.force_gray()) transform.set_force_color(true);
   if (layer.type() == "DummyData") {
     options.batch = source->size();
   } else {

@@ -6,6 +6,9 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/geometry.h"
+#include "data/permutation.h"
+
 namespace resnet {
 namespace {
 
@@ -70,15 +73,50 @@ void draw(cv::Mat& sheet, const SheetImage& image, cv::Point corner) {
   put_text(sheet, image.detail, {corner.x, corner.y + kTile + 32}, 0.33, kGrey, kTile);
 }
 
+void check_shown(const DataSource& source, const Shape& shape) {
+  if (shape.rank() == 3 && (shape[0] == 1 || shape[0] == 3)) return;
+  throw ConfigError(source.name() + ": records of shape " + shape.str() +
+                    " cannot be shown; images (1,H,W) or (3,H,W) can");
+}
+
+std::string caption_of(const DataSource& source, int64_t label) {
+  const std::vector<std::string> names = source.class_names();
+  const auto at = static_cast<size_t>(label);
+  return at < names.size() ? names[at] : "label " + std::to_string(label);
+}
+
+SheetImage stored_image(const DataSource& source, const Decoding& decoding, int64_t index) {
+  Record record = source.read(index);
+  decode(record, decoding, source.name());
+  check_shown(source, record.shape);
+  if (record.bytes.empty()) {
+    for (const float value : record.floats) {
+      record.bytes.push_back(static_cast<uint8_t>(std::clamp(std::round(value), 0.0F, 255.0F)));
+    }
+  }
+  return {record.shape, std::move(record.bytes), caption_of(source, record.label), record.key};
+}
+
+// "312 x 416, at 20,31, mirrored": the scaled image, and where the window lies in it.
+std::string text_of(const Geometry& geometry) {
+  const Scaling& scaling = geometry.scaling;
+  const Rect& box = scaling.box;
+  std::string text;
+  if (box.top || box.left) {
+    text = std::to_string(box.height) + " x " + std::to_string(box.width) + " at " +
+           std::to_string(box.top) + "," + std::to_string(box.left);
+  } else {
+    text = std::to_string(scaling.height) + " x " + std::to_string(scaling.width) + " at " +
+           std::to_string(geometry.window.top) + "," + std::to_string(geometry.window.left);
+  }
+  return text + (geometry.mirrored ? ", mirrored" : "");
+}
+
 }  // namespace
 
 std::vector<SheetImage> sheet_images(Loader& loader, int64_t count) {
   const Shape shape = loader.record_shape();
-  if (shape.rank() != 3 || (shape[0] != 1 && shape[0] != 3)) {
-    throw ConfigError(loader.source().name() + ": records of shape " + shape.str() +
-                      " cannot be shown; images (1,H,W) or (3,H,W) can");
-  }
-  const std::vector<std::string> names = loader.source().class_names();
+  check_shown(loader.source(), shape);
   std::vector<float> data(static_cast<size_t>(loader.batch_shape().count()));
   std::vector<float> labels(static_cast<size_t>(loader.options().batch));
   std::vector<SheetImage> images;
@@ -88,21 +126,53 @@ std::vector<SheetImage> sheet_images(Loader& loader, int64_t count) {
     if (got == 0) break;
     const std::vector<std::string> keys = loader.record_keys(begin, got);
     for (int64_t i = 0; i < std::min(got, count - begin); ++i) {
-      const auto at = static_cast<size_t>(i), label = static_cast<size_t>(labels[at]);
-      images.push_back(
-          {shape, loader.transformer().denormalise(data.data() + i * shape.count(), shape),
-           label < names.size() ? names[label] : "label " + std::to_string(label), keys[at]});
+      const auto at = static_cast<size_t>(i);
+      images.push_back({shape,
+                        loader.transformer().denormalise(data.data() + i * shape.count(), shape),
+                        caption_of(loader.source(), std::llround(labels[at])), keys[at]});
+    }
+  }
+  return images;
+}
+
+std::vector<SheetImage> stored_images(const DataSource& source, const Decoding& decoding,
+                                      int64_t count, std::optional<uint64_t> shuffle_seed) {
+  const int64_t size = source.size();
+  const StreamOrder order(shuffle_seed.value_or(0), size, shuffle_seed.has_value());
+  std::vector<SheetImage> images;
+  for (const int64_t index : order.records(0, std::min(count, size))) {
+    images.push_back(stored_image(source, decoding, index));
+  }
+  return images;
+}
+
+std::vector<SheetImage> augmented_images(const Loader& loader, int64_t count, int64_t times) {
+  const Transformer& transformer = loader.transformer();
+  std::vector<SheetImage> images;
+  for (int64_t i = 0; i < std::min(count, loader.size()); ++i) {
+    const int64_t index = loader.record_index(i);
+    images.push_back(stored_image(loader.source(), transformer.decoding(), index));
+    const Record record = loader.source().read(index);
+    for (int64_t k = 0; k < times; ++k) {
+      Image image(record, transformer.decoding(), loader.source().name());
+      const Shape stored = image.shape(), shape = transformer.output_shape(stored);
+      std::vector<float> values(static_cast<size_t>(shape.count()));
+      const int64_t position = i + k * loader.size();
+      transformer.apply(image, loader.options().seed, position, values.data());
+      images.push_back({shape, transformer.denormalise(values.data(), shape), "",
+                        text_of(transformer.geometry(stored, loader.options().seed, position))});
     }
   }
   return images;
 }
 
 void write_sheet(const std::vector<SheetImage>& images, const std::string& title,
-                 const std::string& explanation, const std::string& path) {
+                 const std::string& explanation, const std::string& path, int columns) {
   const int cell_width = kTile + kGap, cell_height = kTile + kCaption + kGap;
   const auto count = static_cast<int>(images.size());
   const double wanted = std::sqrt(kWantedRatio * count * cell_height / cell_width);
-  const int columns = std::clamp(static_cast<int>(std::lround(wanted)), 1, std::max(count, 1));
+  if (columns == 0)
+    columns = std::clamp(static_cast<int>(std::lround(wanted)), 1, std::max(count, 1));
   const int rows = (count + columns - 1) / columns;
   const int width = std::max(2 * kMargin + columns * cell_width - kGap, 720);
   cv::Mat sheet(kHeader + rows * cell_height + kMargin - kGap, width, CV_8UC3, kPaper);

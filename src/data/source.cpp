@@ -125,7 +125,7 @@ std::string resolve_path(const std::string& path, const std::string& base_dir) {
 }
 
 DataError record_error(const std::string& source, const std::string& key, const std::string& fact) {
-  return DataError(source + ": record " + key + ": " + fact);
+  return DataError(source + (key == source ? ": " : ": record " + key + ": ") + fact);
 }
 
 std::vector<std::string> split_list(const std::string& list) {

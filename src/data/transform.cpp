@@ -1,10 +1,12 @@
 #include "resnet/data/transform.h"
 
 #include <algorithm>
+#include <bit>
+#include <chrono>
 #include <cmath>
 #include <fstream>
-#include <iterator>
 
+#include "data/geometry.h"
 #include "resnet/base/random.h"
 
 namespace resnet {
@@ -31,26 +33,71 @@ BlobProto read_blob(const std::string& path) {
   return blob;
 }
 
-// The window of the image with its padding that becomes the output: the source pixel of output
-// (y, x) is (top + y, left + x), mirrored: (top + y, left + width - 1 - x).
-struct Window {
-  int64_t top = 0, left = 0, height = 0, width = 0;
-  bool mirrored = false;
+// Seconds since the last call, where they are asked for.
+class StopWatch {
+ public:
+  explicit StopWatch(bool runs) : runs_(runs) {
+    if (runs_) last_ = Clock::now();
+  }
+  double lap() {
+    if (!runs_) return 0;
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool runs_;
+  Clock::time_point last_;
 };
 
-// One row of a plane. `mean` may be null; outside the image the output is zero.
-template <class Pixel>
-void write_row(const Pixel* pixels, const float* mean, float mean_value, float scale, int64_t width,
-               const Window& window, float* out) {
-  const int64_t begin = std::clamp<int64_t>(-window.left, 0, window.width);
-  const int64_t end = std::clamp<int64_t>(width - window.left, begin, window.width);
-  std::fill(out, out + begin, 0.0f);
-  for (int64_t x = begin; x < end; ++x) {
-    const int64_t at = window.left + x;
-    out[x] = (static_cast<float>(pixels[at]) - (mean ? mean[at] : mean_value)) * scale;
+// A part of the image with a share of its area from [min, max] and an aspect ratio from
+// [1 / aspect, aspect]; after ten misses, the largest centred part of a permitted aspect ratio.
+Rect draw_part(Random& random, int64_t height, int64_t width, double min, double max,
+               double aspect) {
+  const double sides = static_cast<double>(width) / static_cast<double>(height);
+  for (int i = 0; i < 10; ++i) {
+    const double area = (min + (max - min) * random.uniform()) * static_cast<double>(height) *
+                        static_cast<double>(width);
+    const double ratio = std::exp((2.0 * random.uniform() - 1) * std::log(aspect));
+    const int64_t w = std::llround(std::sqrt(area * ratio));
+    const int64_t h = std::llround(std::sqrt(area / ratio));
+    if (w < 1 || h < 1 || w > width || h > height) continue;
+    const int64_t top = random.below(static_cast<uint32_t>(height - h + 1));
+    const int64_t left = random.below(static_cast<uint32_t>(width - w + 1));
+    return {top, left, h, w};
   }
-  std::fill(out + end, out + window.width, 0.0f);
-  if (window.mirrored) std::reverse(out, out + window.width);
+  int64_t h = height, w = width;
+  if (sides < 1 / aspect) h = std::llround(static_cast<double>(width) * aspect);
+  if (sides > aspect) w = std::llround(static_cast<double>(height) * aspect);
+  return {(height - h) / 2, (width - w) / 2, h, w};
+}
+
+void check_ranges(const TransformationParameter& param) {
+  const auto refuse = [](const std::string& fact) {
+    throw ConfigError("transform_param: " + fact);
+  };
+  if (param.has_resize_shorter_max() && param.resize_shorter_max() < param.resize_shorter_min()) {
+    refuse("resize_shorter_max is below resize_shorter_min");
+  }
+  if (param.has_resize_shorter_max() && param.resize_shorter_min() == 0) {
+    refuse("resize_shorter_max without resize_shorter_min");
+  }
+  if (param.resize_shorter_max() > 65536) refuse("resize_shorter_max is larger than 65536");
+  if (param.resize_shorter_max() > param.resize_shorter_min() && param.crop_size() == 0) {
+    refuse("resize_shorter_max needs crop_size, since the inputs of a net are of one size");
+  }
+  const bool area = param.crop_area_min() != 0;
+  if (area && !(param.crop_area_min() > 0 && param.crop_area_min() <= param.crop_area_max() &&
+                param.crop_area_max() <= 1)) {
+    refuse("crop_area_min and crop_area_max are shares, 0 < min <= max <= 1");
+  }
+  if (area && !(param.crop_aspect() >= 1)) refuse("crop_aspect is at least 1");
+  if (area && param.crop_size() == 0) refuse("crop_area_min needs crop_size");
+  if (area && param.pad() > 0) refuse("crop_area_min excludes pad; remove one");
+  if (!(param.color_std() >= 0)) refuse("color_std is not negative");
 }
 
 }  // namespace
@@ -58,8 +105,15 @@ void write_row(const Pixel* pixels, const float* mean, float mean_value, float s
 Transformer::Transformer(const TransformationParameter& param, Phase phase,
                          const std::string& base_dir)
     : phase_(phase),
+      decoding_{Colour::as_stored, param.exif_orientation()},
       crop_size_(param.crop_size()),
       pad_(phase == TRAIN ? param.pad() : 0),
+      resize_min_(param.resize_shorter_min()),
+      resize_max_(param.has_resize_shorter_max() ? param.resize_shorter_max()
+                                                 : param.resize_shorter_min()),
+      area_min_(phase == TRAIN ? param.crop_area_min() : 0),
+      area_max_(param.crop_area_max()),
+      aspect_(param.crop_aspect()),
       mirror_(phase == TRAIN && param.mirror()),
       scale_(param.scale()),
       mean_(param.mean_value().begin(), param.mean_value().end()) {
@@ -69,13 +123,20 @@ Transformer::Transformer(const TransformationParameter& param, Phase phase,
   if (param.force_color() && param.force_gray()) {
     throw ConfigError("transform_param has both force_color and force_gray; remove one");
   }
-  if (param.force_color()) colour_ = Colour::colour;
-  if (param.force_gray()) colour_ = Colour::grey;
+  check_ranges(param);
+  if (param.force_color()) decoding_.colour = Colour::colour;
+  if (param.force_gray()) decoding_.colour = Colour::grey;
+  if (phase == TEST) resize_max_ = resize_min_;
   if (param.has_mean_file()) {
     const std::string path = resolve_path(param.mean_file(), base_dir);
     const BlobProto mean = read_blob(path);
     mean_shape_ = mean_shape(mean, path);
     mean_.assign(mean.data().begin(), mean.data().end());
+  }
+  if (phase == TRAIN && param.color_std() > 0) {
+    colour_shift_ = {param.color_std(), param.has_color_file() ? read_colours(resolve_path(
+                                                                     param.color_file(), base_dir))
+                                                               : PrincipalColours::imagenet()};
   }
 }
 
@@ -86,69 +147,208 @@ Transformer::Transformer(const Preprocessing& preprocessing)
   if (preprocessing.channel_order() == Preprocessing::RGB) {
     throw DataError("the weights ask for images in R,G,B order; only B,G,R is supported");
   }
-  colour_ = preprocessing.channel_order() == Preprocessing::GRAY ? Colour::grey : Colour::colour;
+  decoding_ = {preprocessing.channel_order() == Preprocessing::GRAY ? Colour::grey : Colour::colour,
+               preprocessing.exif_orientation()};
+  const int64_t size = preprocessing.resize_size();
+  if (preprocessing.resize_rule() == Preprocessing::SHORT_SIDE) resize_min_ = resize_max_ = size;
+  if (preprocessing.resize_rule() == Preprocessing::EXACT) exact_size_ = size;
   if (preprocessing.has_mean()) {
     mean_shape_ = mean_shape(preprocessing.mean(), "preprocessing stored with the weights");
     mean_.assign(preprocessing.mean().data().begin(), preprocessing.mean().data().end());
   }
 }
 
-Shape Transformer::output_shape(const Shape& record) const {
-  if (record.rank() != 3) {
-    if (crop_size_ == 0 && pad_ == 0 && mean_.empty() && !mirror_) return record;
+Shape Transformer::output_shape(const Shape& image) const {
+  if (image.rank() != 3) {
+    if (crop_size_ == 0 && pad_ == 0 && mean_.empty() && !mirror_ && !scales()) return image;
     throw ConfigError("transform_param works on images (C,H,W), not on records of shape " +
-                      record.str());
+                      image.str());
   }
-  if (mean_shape_.rank() && mean_shape_ != record) {
-    throw ConfigError("the mean image has shape " + mean_shape_.str() + ", the records " +
-                      record.str());
-  }
-  if (!mean_shape_.rank() && mean_.size() > 1 && static_cast<int64_t>(mean_.size()) != record[0]) {
+  if (!mean_shape_.rank() && mean_.size() > 1 && static_cast<int64_t>(mean_.size()) != image[0]) {
     throw ConfigError(std::to_string(mean_.size()) + " mean_values for records of shape " +
-                      record.str());
+                      image.str());
   }
-  if (crop_size_ == 0) return record;
-  if (crop_size_ > record[1] + 2 * pad_ || crop_size_ > record[2] + 2 * pad_) {
-    throw ConfigError("crop_size " + std::to_string(crop_size_) + " is larger than the records, " +
-                      record.str() + (pad_ ? " with pad " + std::to_string(pad_) : ""));
+  if (colour_shift_ && image[0] != 3) {
+    throw ConfigError("color_std is for colour images, not for records of shape " + image.str());
   }
-  return {record[0], crop_size_, crop_size_};
+  const Shape scaled = scaled_shape(image);
+  Shape output = scaled;
+  if (crop_size_ > 0) {
+    if (area_min_ == 0 &&
+        (crop_size_ > scaled[1] + 2 * pad_ || crop_size_ > scaled[2] + 2 * pad_)) {
+      throw ConfigError("crop_size " + std::to_string(crop_size_) +
+                        " is larger than the records, " + scaled.str() +
+                        (pad_ ? " with pad " + std::to_string(pad_) : "") +
+                        (scales() ? ", scaled" : ""));
+    }
+    output = {image[0], crop_size_, crop_size_};
+  }
+  if (mean_shape_.rank() && mean_shape_ != output && !mean_is_of_image(image)) {
+    throw ConfigError("the mean image has shape " + mean_shape_.str() + ", the records " +
+                      image.str() + (output == image ? "" : ", the net's input " + output.str()));
+  }
+  return output;
+}
+
+// The least that an image may become before the window is cut out.
+Shape Transformer::scaled_shape(const Shape& image) const {
+  if (exact_size_ > 0) return {image[0], exact_size_, exact_size_};
+  if (resize_min_ == 0) return image;
+  const Scaling scaling = scale_shorter_side(image[1], image[2], resize_min_);
+  return {image[0], scaling.height, scaling.width};
+}
+
+// Whether the mean image has a value for each pixel of such an image, which nothing scales.
+bool Transformer::mean_is_of_image(const Shape& image) const {
+  const bool draws_size = area_min_ > 0 || resize_max_ > resize_min_;
+  return mean_shape_ == image && !draws_size && scaled_shape(image) == image;
+}
+
+Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t position) const {
+  const auto place = static_cast<uint64_t>(position);
+  const int64_t height = image[1], width = image[2];
+  const Rect whole{0, 0, height, width};
+  Geometry out;
+  Random crop(seed, place, Use::crop);
+  if (area_min_ > 0) {
+    out.scaling = {draw_part(crop, height, width, area_min_, area_max_, aspect_), crop_size_,
+                   crop_size_};
+    out.window = {0, 0, crop_size_, crop_size_};
+    if (out.scaling.is_identity()) {
+      out.window = out.scaling.box;
+      out.scaling = {whole, height, width};
+    }
+  } else {
+    out.scaling = {whole, height, width};
+    if (exact_size_ > 0) out.scaling = {whole, exact_size_, exact_size_};
+    if (resize_min_ > 0) {
+      int64_t size = resize_min_;
+      if (resize_max_ > resize_min_) {
+        size += Random(seed, place, Use::scale)
+                    .below(static_cast<uint32_t>(resize_max_ - resize_min_ + 1));
+      }
+      out.scaling = scale_shorter_side(height, width, size);
+    }
+    const int64_t down = out.scaling.height - (crop_size_ ? crop_size_ : out.scaling.height);
+    const int64_t right = out.scaling.width - (crop_size_ ? crop_size_ : out.scaling.width);
+    out.window = {down / 2, right / 2, out.scaling.height - down, out.scaling.width - right};
+    if (phase_ == TRAIN) {
+      const auto draw = [&](int64_t free) {
+        return static_cast<int64_t>(crop.below(static_cast<uint32_t>(free + 2 * pad_ + 1))) - pad_;
+      };
+      out.window.top = draw(down);
+      out.window.left = draw(right);
+    }
+  }
+  out.mirrored = mirror_ && Random(seed, place, Use::flip).below(2) == 1;
+  return out;
+}
+
+// How one image is fed.
+struct Transformer::Placement {
+  Geometry geometry;
+  std::array<float, 3> shift{};  // of the colours B, G, R
+  bool mean_of_window = false;   // the mean image is as large as the window, not as the image
+  Shape output;
+};
+
+// Writes the planes of the output. rows(c, y)(x) is the pixel of plane c in row y and column x of the
+// scaled image, of which `present` is there; around it is padding.
+template <class Rows>
+void Transformer::write(const Placement& place, const Rect& present, const Rows& rows,
+                        float* out) const {
+  const Rect& window = place.geometry.window;
+  const Rect inside = intersection(window, present);
+  const int64_t begin = inside.left - window.left, end = begin + inside.width;
+  for (int64_t c = 0; c < place.output[0]; ++c) {
+    const float shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
+    const float* mean = mean_shape_.rank() ? mean_.data() + c * mean_shape_.count_from(1) : nullptr;
+    const float mean_value = mean_at(c, 0) - shift;
+    for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
+      if (y < inside.top || y >= inside.bottom()) {
+        std::fill(out, out + window.width, 0.0F);
+        continue;
+      }
+      const auto pixel = rows(c, y);
+      std::fill(out, out + begin, 0.0F);
+      if (mean) {
+        const float* means = place.mean_of_window ? mean + (y - window.top) * window.width
+                                                  : mean + y * mean_shape_[2] + window.left;
+        for (int64_t x = begin; x < end; ++x) {
+          out[x] = (pixel(window.left + x) - (means[x] - shift)) * scale_;
+        }
+      } else {
+        for (int64_t x = begin; x < end; ++x) {
+          out[x] = (pixel(window.left + x) - mean_value) * scale_;
+        }
+      }
+      std::fill(out + end, out + window.width, 0.0F);
+      if (place.geometry.mirrored) std::reverse(out, out + window.width);
+    }
+  }
+}
+
+void Transformer::write_planes(const Placement& place, const Record& planes, float* out) const {
+  const int64_t height = planes.shape[1], width = planes.shape[2];
+  const auto write_from = [&](const auto* pixels) {
+    write(
+        place, {0, 0, height, width},
+        [&](int64_t c, int64_t y) {
+          return [row = pixels + (c * height + y) * width](int64_t x) {
+            return static_cast<float>(row[x]);
+          };
+        },
+        out);
+  };
+  planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
+}
+
+void Transformer::write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+                               float* out) const {
+  write(
+      place, present,
+      [&](int64_t c, int64_t y) {
+        const auto place_in_word =
+            static_cast<int>(8 * (std::endian::native == std::endian::little ? c : 3 - c));
+        return [row = pixels.row(y) - pixels.part.left, place_in_word](int64_t x) {
+          return static_cast<float>(static_cast<int32_t>((row[x] >> place_in_word) & 255U));
+        };
+      },
+      out);
 }
 
 void Transformer::apply(const Record& record, uint64_t seed, int64_t position, float* out) const {
-  const Shape output = output_shape(record.shape);
-  if (output.rank() != 3) {
-    for (size_t i = 0; i < record.floats.size(); ++i) out[i] = record.floats[i] * scale_;
+  Image image(record, decoding_, record.key);
+  apply(image, seed, position, out);
+}
+
+void Transformer::apply(Image& image, uint64_t seed, int64_t position, float* out,
+                        StageSeconds* seconds) const {
+  Placement place{{}, {}, false, output_shape(image.shape())};
+  if (place.output.rank() != 3) {
+    const std::vector<float>& values = image.record().floats;
+    for (size_t i = 0; i < values.size(); ++i) out[i] = values[i] * scale_;
     return;
   }
-  const int64_t height = record.shape[1], width = record.shape[2];
-  Window window{(height - output[1]) / 2, (width - output[2]) / 2, output[1], output[2]};
-  if (phase_ == TRAIN) {
-    const auto place = static_cast<uint64_t>(position);
-    Random crop(seed, place, Use::crop);
-    const auto draw = [&](int64_t free) {
-      return static_cast<int64_t>(crop.below(static_cast<uint32_t>(free + 2 * pad_ + 1))) - pad_;
-    };
-    window.top = draw(height - output[1]);
-    window.left = draw(width - output[2]);
-    window.mirrored = mirror_ && Random(seed, place, Use::flip).below(2) == 1;
+  StopWatch watch(seconds != nullptr);
+  place.geometry = geometry(image.shape(), seed, position);
+  place.mean_of_window = mean_shape_.rank() && !mean_is_of_image(image.shape());
+  if (colour_shift_) place.shift = colour_shift_.draw(seed, position);
+  const Scaling& scaling = place.geometry.scaling;
+  if (scaling.is_identity() && image.planes()) {
+    write_planes(place, *image.planes(), out);
+    if (seconds) seconds->write += watch.lap();
+    return;
   }
-  for (int64_t c = 0; c < output[0]; ++c) {
-    const float* mean = mean_shape_.rank() ? mean_.data() + c * height * width : nullptr;
-    for (int64_t y = 0; y < window.height; ++y, out += window.width) {
-      const int64_t row = window.top + y;
-      if (row < 0 || row >= height) {
-        std::fill(out, out + window.width, 0.0f);
-        continue;
-      }
-      const int64_t start = (c * height + row) * width;
-      const auto write = [&](const auto* pixels) {
-        write_row(pixels + start, mean ? mean + row * width : nullptr, mean_at(c, 0), scale_, width,
-                  window, out);
-      };
-      record.floats.empty() ? write(record.bytes.data()) : write(record.floats.data());
-    }
-  }
+
+  static thread_local Pixels decoded, scaled;
+  const Rect window = intersection(place.geometry.window, {0, 0, scaling.height, scaling.width});
+  image.read(source_part(scaling, window), &decoded);
+  if (seconds) seconds->decode += watch.lap();
+  if (!scaling.is_identity()) resample(decoded, scaling, window, &scaled);
+  if (seconds) seconds->resize += watch.lap();
+  write_pixels(place, window, scaling.is_identity() ? decoded : scaled, out);
+  if (seconds) seconds->write += watch.lap();
 }
 
 // The mean of a pixel of a plane; with mean values the pixel does not matter.
@@ -176,7 +376,7 @@ std::vector<uint8_t> Transformer::denormalise(const float* input, const Shape& s
   return pixels;
 }
 
-Preprocessing Transformer::preprocessing(const Shape& record) const {
+Preprocessing Transformer::preprocessing(const Shape& image) const {
   Preprocessing out;
   if (crop_size_) out.set_crop_size(static_cast<uint32_t>(crop_size_));
   out.set_scale(scale_);
@@ -186,10 +386,14 @@ Preprocessing Transformer::preprocessing(const Shape& record) const {
   } else {
     out.mutable_mean_value()->Add(mean_.begin(), mean_.end());
   }
-  if (record.rank() != 3) return out;
-  out.set_channel_order(record[0] == 1 ? Preprocessing::GRAY : Preprocessing::BGR);
-  out.set_resize_rule(record[1] == record[2] ? Preprocessing::EXACT : Preprocessing::SHORT_SIDE);
-  out.set_resize_size(static_cast<uint32_t>(std::min(record[1], record[2])));
+  if (image.rank() != 3) return out;
+  out.set_channel_order(image[0] == 1 ? Preprocessing::GRAY : Preprocessing::BGR);
+  if (decoding_.exif_orientation) out.set_exif_orientation(true);
+  int64_t size = exact_size_ ? exact_size_ : resize_min_;
+  if (size == 0) size = std::min(image[1], image[2]);
+  const bool square = exact_size_ > 0 || (resize_min_ == 0 && image[1] == image[2]);
+  out.set_resize_rule(square ? Preprocessing::EXACT : Preprocessing::SHORT_SIDE);
+  out.set_resize_size(static_cast<uint32_t>(size));
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "resnet/eval/evaluate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -70,6 +71,19 @@ EvalResult evaluate(Net& net, Feed& feed, const EvalOptions& options) {
   return test_pass(net, feed, options, {}, [](Session&) {});
 }
 
+int64_t label_rank(std::span<const float> scores, int64_t label) {
+  const auto classes = static_cast<int64_t>(scores.size());
+  if (label < 0 || label >= classes) {
+    throw DataError("label " + std::to_string(label) + " is outside [0," + std::to_string(classes) +
+                    "), the classes of the net");
+  }
+  const float own = scores[static_cast<size_t>(label)];
+  if (std::isnan(own)) return classes;
+  int64_t rank = -1;  // without the label itself
+  for (const float score : scores) rank += score < own ? 0 : 1;
+  return rank;
+}
+
 void ScoreMetrics::add(std::span<const float> scores, std::span<const float> labels,
                        int64_t classes) {
   if (scores.size() != labels.size() * static_cast<size_t>(classes)) {
@@ -81,19 +95,7 @@ void ScoreMetrics::add(std::span<const float> scores, std::span<const float> lab
   for (size_t i = 0; i < labels.size(); ++i) {
     const std::span<const float> row =
         scores.subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes));
-    const auto label = static_cast<int64_t>(labels[i]);
-    if (label < 0 || label >= classes) {
-      throw DataError("label " + std::to_string(label) + " is outside [0," +
-                      std::to_string(classes) + "), the classes of the net");
-    }
-    int64_t rank = 0;
-    for (int64_t c = 0; c < classes; ++c) {
-      const bool below = row[static_cast<size_t>(c)] < row[static_cast<size_t>(label)];
-      if (c != label && !below) ++rank;
-    }
-    // A NaN score of the label makes every comparison fail: the image counts as wrong for any k.
-    const float own = row[static_cast<size_t>(label)];
-    ++rank_[static_cast<size_t>(own == own ? rank : classes)];
+    ++rank_[static_cast<size_t>(label_rank(row, static_cast<int64_t>(labels[i])))];
     ++images_;
   }
 }
@@ -116,7 +118,7 @@ double ScoreMetrics::error(int top_k) const {
 }
 
 ScoreResult evaluate_single_view(Net& net, Feed& feed, const std::string& scores,
-                                 const EvalOptions& options) {
+                                 const EvalOptions& options, const ScoreObserver& observer) {
   ScoreResult result;
   result.net = test_pass(net, feed, options, {scores}, [&](Session& session) {
     const HostArray values = net.read(session, scores);
@@ -126,6 +128,7 @@ ScoreResult evaluate_single_view(Net& net, Feed& feed, const std::string& scores
                         "; a single-view test needs (images,classes)");
     }
     result.metrics.add(values.data, feed.labels(), values.shape[1]);
+    if (observer) observer(values.data, feed.labels());
   });
   return result;
 }
@@ -140,6 +143,14 @@ std::string score_blob(const NetParameter& net, const GraphOptions& options) {
         "the net has no class scores; add a Softmax, SoftmaxWithLoss or Accuracy layer");
   }
   return net.layer(layers.back()).top(0);
+}
+
+bool is_softmax_top(const NetParameter& net, const GraphOptions& options, const std::string& blob) {
+  const std::vector<int> layers = layers_in_phase(net, options);
+  return std::any_of(layers.begin(), layers.end(), [&](int i) {
+    const LayerParameter& layer = net.layer(i);
+    return layer.type() == "Softmax" && layer.top_size() > 0 && layer.top(0) == blob;
+  });
 }
 
 std::optional<std::string> accuracy_output(const NetParameter& net, const GraphOptions& options,

@@ -59,6 +59,8 @@ Feed::Feed(const NetParameter& net, const FeedOptions& options)
     loading.phase = options.phase;
     loading.seed = options.seed;
     loading.loader_threads = options.loader_threads;
+    loading.skip_bad = options.skip_bad;
+    loading.time_stages = options.time_stages;
     Layer source;
     source.name = layer.name();
     source.data = layer.top_size() > 0 ? layer.top(0) : "";
@@ -193,6 +195,9 @@ std::vector<DataPosition> Feed::positions() const {
     position.set_layer(layer.name);
     position.set_position(static_cast<uint64_t>(layer.loader->position()));
     position.set_records(static_cast<uint64_t>(layer.loader->size()));
+    for (const int64_t record : layer.loader->bad_records()) {
+      position.add_bad_record(static_cast<uint64_t>(record));
+    }
     positions.push_back(position);
   }
   return positions;
@@ -213,6 +218,7 @@ void Feed::restore(const std::vector<DataPosition>& positions) {
                       std::to_string(saved->records()) + "; resume with the same data");
     }
     layer.loader->seek(static_cast<int64_t>(saved->position()));
+    layer.loader->set_bad_records({saved->bad_record().begin(), saved->bad_record().end()});
   }
 }
 

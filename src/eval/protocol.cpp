@@ -10,6 +10,10 @@
 namespace resnet {
 namespace {
 
+// Pixels beyond which an image and its mirror image are shown one by one: half the memory, and one image
+// keeps all threads busy.
+constexpr int64_t kLargeView = int64_t{1} << 20;
+
 // What is subtracted from a view's pixels.
 class Mean {
  public:
@@ -161,6 +165,30 @@ struct Scorer::Impl {
     return result;
   }
 
+  std::vector<std::vector<double>> run_crops(std::span<const Shown> crops) {
+    const Shape& crop = scoring.image;
+    return run(crops, {batch, crop[0], crop[1], crop[2]});
+  }
+
+  // `views` of each image, one image after the other: each has a size of its own.
+  std::vector<std::vector<double>> run_whole(std::span<const Shown> shown, size_t views) {
+    std::vector<std::vector<double>> scores;
+    for (size_t begin = 0; begin < shown.size(); begin += views) {
+      const View& view = shown[begin].view;
+      const bool large = view.height * view.width > kLargeView;
+      const Shape shape{large ? 1 : static_cast<int64_t>(views), scoring.image[0], view.height,
+                        view.width};
+      try {
+        for (auto& one : run(shown.subspan(begin, views), shape)) scores.push_back(std::move(one));
+      } catch (const OutOfMemory& e) {
+        throw DeviceError("image " + shown[begin].image->key + ", tested at " +
+                          std::to_string(view.width) + "x" + std::to_string(view.height) +
+                          " pixels: out of memory: " + e.fact() + "; give smaller --scales");
+      }
+    }
+    return scores;
+  }
+
   static std::vector<double> position_average(const HostArray& scores, size_t item) {
     const auto classes = static_cast<size_t>(scores.shape[1]);
     const auto positions = static_cast<size_t>(scores.shape.count_from(2));
@@ -171,6 +199,16 @@ struct Scorer::Impl {
           std::accumulate(values, values + positions, 0.0) / static_cast<double>(positions);
     }
     return average;
+  }
+
+  std::vector<Record> all_scaled(std::span<const Record> images, int64_t scale) const {
+    std::vector<Record> result(images.size());
+    parallel_for(static_cast<int64_t>(images.size()), 1, [&](int64_t from, int64_t to) {
+      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
+        result[i] = scaled(images[i], scale);
+      }
+    });
+    return result;
   }
 
   Record scaled(const Record& image, int64_t scale) const {
@@ -238,6 +276,7 @@ Scorer::~Scorer() = default;
 Scorer::Scorer(Scorer&&) noexcept = default;
 
 int64_t Scorer::classes() const { return impl_->classes; }
+double Scorer::planning_seconds() const { return impl_->net.planning_seconds(); }
 const LoadReport& Scorer::report() const { return impl_->report; }
 
 std::vector<std::vector<double>> Scorer::scores(std::span<const Record> images) {
@@ -247,12 +286,7 @@ std::vector<std::vector<double>> Scorer::scores(std::span<const Record> images) 
   std::vector<std::vector<double>> result(images.size(),
                                           std::vector<double>(static_cast<size_t>(impl_->classes)));
   for (const int64_t scale : scales) {
-    std::vector<Record> scaled(images.size());
-    parallel_for(static_cast<int64_t>(images.size()), 1, [&](int64_t from, int64_t to) {
-      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-        scaled[i] = impl_->scaled(images[i], scale);
-      }
-    });
+    const std::vector<Record> scaled = impl_->all_scaled(images, scale);
     std::vector<Impl::Shown> shown;
     for (const Record& image : scaled) {
       for (const View& view :
@@ -262,20 +296,10 @@ std::vector<std::vector<double>> Scorer::scores(std::span<const Record> images) 
     }
     const size_t views = images.empty() ? 1 : shown.size() / images.size();
     const double weight = 1.0 / static_cast<double>(views * scales.size());
-    const auto collect = [&](size_t first, const std::vector<std::vector<double>>& scores) {
-      for (size_t i = 0; i < scores.size(); ++i)
-        add(scores[i], weight, &result[(first + i) / views]);
-    };
-    const Shape& crop = impl_->scoring.image;
-    if (protocol.kind != Protocol::Kind::dense) {
-      collect(0, impl_->run(shown, {impl_->batch, crop[0], crop[1], crop[2]}));
-      continue;
-    }
-    for (size_t i = 0; i < shown.size(); i += views) {  // every image has a size of its own
-      const View& view = shown[i].view;
-      collect(i, impl_->run(std::span(shown).subspan(i, views),
-                            {static_cast<int64_t>(views), crop[0], view.height, view.width}));
-    }
+    const std::vector<std::vector<double>> scores = protocol.kind == Protocol::Kind::dense
+                                                        ? impl_->run_whole(shown, views)
+                                                        : impl_->run_crops(shown);
+    for (size_t i = 0; i < scores.size(); ++i) add(scores[i], weight, &result[i / views]);
   }
   return result;
 }

@@ -2,12 +2,27 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 
 #include "net/parameters.h"
 #include "net/session.h"
 #include "resnet/net/net.h"
 
 namespace resnet {
+
+// Adds the time that it lives to a sum of seconds.
+class PlanningTime {
+ public:
+  explicit PlanningTime(double* seconds) : seconds_(seconds) {}
+  ~PlanningTime() { *seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  PlanningTime(const PlanningTime&) = delete;
+  PlanningTime& operator=(const PlanningTime&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* seconds_;
+  Clock::time_point start_ = Clock::now();
+};
 
 struct Net::Impl {
   NetParameter param;
@@ -25,10 +40,12 @@ struct Net::Impl {
   ParameterStore store;
   int64_t weights_version = 0;  // grows with every change of weights or state
   Buffer arena, scratch;
-  std::list<std::unique_ptr<Session>> sessions;  // most recently used first
+  std::list<std::unique_ptr<Session>> sessions;           // most recently used first
+  std::map<std::string, std::weak_ptr<Derived>> derived;  // by recipe
   ShardExchange* exchange = nullptr;
   int first_shard = 0, last_shard = 0;
   bool timing = false;
+  double planning_seconds = 0;
 
   std::vector<Buffer> tree;     // partial sums of shards, by level
   Buffer accumulated;           // gradients of earlier micro-batches (iter_size)
@@ -41,16 +58,27 @@ struct Net::Impl {
                                           const std::map<std::string, Shape>& replaced) const;
   Session& find_session(Phase phase, int64_t batch, const std::map<std::string, Shape>& shapes,
                         const std::vector<std::string>& keep);
+  std::unique_ptr<Session> make_session(Phase phase, int64_t batch,
+                                        const std::map<std::string, Shape>& replaced,
+                                        const std::vector<std::string>& keep);
+  std::map<ValueId, std::shared_ptr<Derived>> share_derived(const Program& program);
+  void drop_sessions();
   void ensure_store();
+  std::vector<float> filled(size_t index, uint64_t seed) const;
   Tensor plain_host(const Buffer& buffer, const Shape& shape) const;
+  bool trained(int index) const;
+  HostArray zeros(int index) const;
   HostArray to_host(const Tensor& tensor);
   void from_host(const Tensor& tensor, std::span<const float> data);
 
   // run.cpp
+  void grow(Buffer& buffer, int64_t bytes);
   void bind(Session& session);
   void bind_shard(Session& session, int shard);
   Tensor tensor_of(Session& session, ValueId value, int shard) const;
-  void run_steps(Session& session, std::vector<BoundStep>& steps) const;
+  void run_step(BoundStep& step) const;
+  void run_steps(std::vector<BoundStep>& steps) const;
+  void refresh_derived(Session& session);
   std::vector<Metric> run(Session& session, bool backward, bool add);
   void add_metrics(Session& session, std::vector<Metric>& metrics) const;
   void sum_counts(Session& session, int begin, int end);

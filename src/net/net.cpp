@@ -130,8 +130,17 @@ Session& Net::Impl::find_session(Phase phase, int64_t batch,
     return *sessions.front();
   }
 
+  const PlanningTime time(&planning_seconds);
+  sessions.push_front(make_session(phase, batch, replaced, keep));
+  sessions.front()->key = key;
+  drop_sessions();
+  return *sessions.front();
+}
+
+std::unique_ptr<Session> Net::Impl::make_session(Phase phase, int64_t batch,
+                                                 const std::map<std::string, Shape>& replaced,
+                                                 const std::vector<std::string>& keep) {
   auto session = std::make_unique<Session>();
-  session->key = key;
   session->phase = phase;
   PlanOptions plan_options = options.plan;
   plan_options.backward = phase == TRAIN;
@@ -149,9 +158,37 @@ Session& Net::Impl::find_session(Phase phase, int64_t batch,
     session->inputs.push_back(backend->allocate(desc.bytes()));
   }
   session->persistent = backend->allocate(session->program.persistent_bytes);
-  sessions.push_front(std::move(session));
-  while (static_cast<int>(sessions.size()) > std::max(1, options.max_programs)) sessions.pop_back();
-  return *sessions.front();
+  session->derived = share_derived(session->program);
+  return session;
+}
+
+// The program's derived values: those that other sessions hold, and memory for the rest.
+std::map<ValueId, std::shared_ptr<Derived>> Net::Impl::share_derived(const Program& program) {
+  std::map<ValueId, std::shared_ptr<Derived>> values;
+  for (const auto& [value, recipe] : program.recipes) {
+    std::weak_ptr<Derived>& known = derived[recipe];
+    std::shared_ptr<Derived> shared = known.lock();
+    if (!shared) {
+      const int64_t bytes = program.placement[static_cast<size_t>(value)].bytes;
+      shared = std::make_shared<Derived>(Derived{.memory = backend->allocate(bytes)});
+      known = shared;
+    }
+    values[value] = std::move(shared);
+  }
+  return values;
+}
+
+// Keeps the latest session and those before it that are within the options' limits.
+void Net::Impl::drop_sessions() {
+  int64_t idle_bytes = 0;
+  int count = 0;
+  auto it = sessions.begin();
+  while (++it != sessions.end()) {
+    idle_bytes += (*it)->own_bytes();
+    if (++count >= options.max_programs || idle_bytes > options.max_program_bytes) break;
+  }
+  sessions.erase(it, sessions.end());
+  std::erase_if(derived, [](const auto& entry) { return entry.second.expired(); });
 }
 
 Session& Net::session(Phase phase, int64_t batch, const std::map<std::string, Shape>& shapes,
@@ -178,23 +215,27 @@ void Net::Impl::ensure_store() {
         p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
     descs.push_back(found->second);
   }
-  store.allocate(*backend, parameters, descs, statistics);
+  store.allocate(*backend, parameters, descs, statistics, train_phase);
 }
 
 void Net::initialize(uint64_t seed) {
   impl_->ensure_store();
   for (size_t i = 0; i < impl_->parameters.size(); ++i) {
-    const Parameter& p = impl_->parameters[i];
-    std::vector<double> values(static_cast<size_t>(p.shape.count()), 0.0);
-    if (p.learnable) {
-      try {
-        values = fill(p.filler, p.shape, seed, i);
-      } catch (const ConfigError& e) {
-        throw ConfigError("layer '" + p.layer + "': " + e.what());
-      }
-      write_history(static_cast<int>(i), std::vector<float>(values.size(), 0.0F));
-    }
-    write_parameter(static_cast<int>(i), std::vector<float>(values.begin(), values.end()));
+    const int index = static_cast<int>(i);
+    const std::vector<float> zeros = impl_->zeros(index).data;
+    write_history(index, zeros);
+    write_parameter(index, impl_->parameters[i].learnable ? impl_->filled(i, seed) : zeros);
+  }
+}
+
+// Values of a fresh weight.
+std::vector<float> Net::Impl::filled(size_t index, uint64_t seed) const {
+  const Parameter& parameter = parameters[index];
+  try {
+    const std::vector<double> values = fill(parameter.filler, parameter.shape, seed, index);
+    return {values.begin(), values.end()};
+  } catch (const ConfigError& e) {
+    throw ConfigError("layer '" + parameter.layer + "': " + e.what());
   }
 }
 
@@ -225,6 +266,16 @@ void Net::set_clock(Session& session, uint64_t seed, int64_t position) {
 
 Tensor Net::Impl::plain_host(const Buffer& buffer, const Shape& shape) const {
   return buffer.view({.shape = shape, .dtype = options.dtype, .layout = Layout::nchw()});
+}
+
+// Whether the parameter has a gradient and momentum.
+bool Net::Impl::trained(int index) const {
+  return train_phase && parameters[static_cast<size_t>(index)].learnable;
+}
+
+HostArray Net::Impl::zeros(int index) const {
+  const Shape& shape = parameters[static_cast<size_t>(index)].shape;
+  return {.shape = shape, .data = std::vector<float>(static_cast<size_t>(shape.count()), 0.0F)};
 }
 
 HostArray Net::Impl::to_host(const Tensor& tensor) {
@@ -317,13 +368,11 @@ HostArray Net::read_parameter(int index) const {
 }
 HostArray Net::read_gradient(int index) const {
   impl_->ensure_store();
-  return impl_->to_host(impl_->store.gradient(index));
+  return impl_->trained(index) ? impl_->to_host(impl_->store.gradient(index)) : impl_->zeros(index);
 }
 HostArray Net::read_history(int index) const {
   impl_->ensure_store();
-  const Parameter& p = impl_->parameters[static_cast<size_t>(index)];
-  if (p.learnable) return impl_->to_host(impl_->store.history(index));
-  return {.shape = p.shape, .data = std::vector<float>(static_cast<size_t>(p.shape.count()), 0.0F)};
+  return impl_->trained(index) ? impl_->to_host(impl_->store.history(index)) : impl_->zeros(index);
 }
 void Net::write_parameter(int index, std::span<const float> data) {
   impl_->ensure_store();
@@ -331,9 +380,7 @@ void Net::write_parameter(int index, std::span<const float> data) {
 }
 void Net::write_history(int index, std::span<const float> data) {
   impl_->ensure_store();
-  if (impl_->parameters[static_cast<size_t>(index)].learnable) {
-    impl_->from_host(impl_->store.history(index), data);
-  }
+  if (impl_->trained(index)) impl_->from_host(impl_->store.history(index), data);
 }
 
 void Net::reset_statistics() {
@@ -351,6 +398,24 @@ DType Net::dtype() const { return impl_->options.dtype; }
 const Program& Net::program(const Session& session) const { return session.program; }
 int64_t Net::arena_bytes() const { return impl_->arena.bytes() + impl_->scratch.bytes(); }
 int64_t Net::parameter_bytes() const { return impl_->store.bytes(); }
+
+int64_t Net::planned_bytes() const {
+  const Impl& s = *impl_;
+  int64_t arena = 0, scratch = 0;
+  int64_t bytes = s.store.bytes() + s.accumulated.bytes();
+  for (const Buffer& partial : s.tree) bytes += partial.bytes();
+  for (const auto& session : s.sessions) {
+    arena = std::max(arena, session->program.arena_bytes);
+    scratch = std::max(scratch, session->program.scratch_bytes);
+    bytes += session->own_bytes();
+  }
+  for (const auto& [recipe, value] : s.derived) {
+    if (const auto held = value.lock()) bytes += held->memory.bytes();
+  }
+  return bytes + arena + scratch;
+}
+
+double Net::planning_seconds() const { return impl_->planning_seconds; }
 void Net::set_timing(bool on) { impl_->timing = on; }
 
 std::vector<Net::StepTime> Net::step_times(const Session& session) const {

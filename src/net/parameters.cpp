@@ -19,7 +19,8 @@ int64_t take(int64_t& end, int64_t bytes) {
 
 void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& parameters,
                               const std::vector<TensorDesc>& descs,
-                              const std::vector<std::pair<std::string, TensorDesc>>& statistics) {
+                              const std::vector<std::pair<std::string, TensorDesc>>& statistics,
+                              bool training) {
   int64_t weights_end = 0;
   int64_t history_end = 0;
   int64_t partial_end = 0;
@@ -28,7 +29,7 @@ void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& pa
     dtype_ = descs[i].dtype;
     const int64_t bytes = backend.bytes(descs[i]);
     Slot slot{.desc = descs[i], .weights_offset = take(weights_end, bytes)};
-    if (parameters[i].learnable) {
+    if (parameters[i].learnable && training) {
       slot.history_offset = take(history_end, bytes);
       slot.gradient_offset = take(partial_end, bytes);
     }

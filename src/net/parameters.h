@@ -21,14 +21,15 @@ class ParameterStore {
   };
 
   // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
+  // Without `training` there are no momenta and gradients.
   void allocate(Backend& backend, const std::vector<Parameter>& parameters,
                 const std::vector<TensorDesc>& descs,
-                const std::vector<std::pair<std::string, TensorDesc>>& statistics);
+                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training);
   bool allocated() const { return allocated_; }
 
   Tensor weights(int index) const;
-  Tensor history(int index) const;   // learnable only
-  Tensor gradient(int index) const;  // learnable only
+  Tensor history(int index) const;   // learnable only, with training
+  Tensor gradient(int index) const;  // learnable only, with training
   Tensor statistics(const std::string& name) const;
 
   // Everything that shards sum up, as one flat plain tensor, and its two parts.

@@ -1,6 +1,6 @@
 // Running a Session: binding, shards, statistics, and the update.
-#include <chrono>
 #include <cmath>
+#include <set>
 
 #include "net/impl.h"
 #include "resnet/base/error.h"
@@ -21,6 +21,8 @@ Tensor Net::Impl::tensor_of(Session& session, ValueId id, int shard) const {
       return arena.view(value.desc, place.offset);
     case Where::persistent:
       return session.persistent.view(value.desc, place.offset);
+    case Where::derived:
+      return session.derived.at(id)->memory.view(value.desc);
     case Where::input: {
       const int index = session.input_index(id);
       return session.inputs[static_cast<size_t>(index)].view(value.desc,
@@ -35,10 +37,18 @@ Tensor Net::Impl::tensor_of(Session& session, ValueId id, int shard) const {
   return value.kind == ValueKind::gradient ? store.gradient(index) : store.weights(index);
 }
 
+// Makes room in a buffer whose contents nobody needs.
+void Net::Impl::grow(Buffer& buffer, int64_t bytes) {
+  if (buffer.bytes() >= bytes) return;
+  const PlanningTime time(&planning_seconds);
+  buffer = Buffer();  // before the larger one, so that never both are held
+  buffer = backend->allocate(bytes);
+}
+
 void Net::Impl::bind(Session& session) {
   const Program& program = session.program;
-  if (arena.bytes() < program.arena_bytes) arena = backend->allocate(program.arena_bytes);
-  if (scratch.bytes() < program.scratch_bytes) scratch = backend->allocate(program.scratch_bytes);
+  grow(arena, program.arena_bytes);
+  grow(scratch, program.scratch_bytes);
   if (session.bound && session.bound_arena == arena.data()) return;
   const std::vector<const std::vector<Step>*> planned{&program.prepare, &program.prologue,
                                                       &program.forward, &program.backward,
@@ -82,13 +92,39 @@ void Net::Impl::bind_shard(Session& session, int shard) {
   session.bound_shard = shard;
 }
 
-void Net::Impl::run_steps(Session&, std::vector<BoundStep>& steps) const {
+void Net::Impl::run_step(BoundStep& step) const {
   using Clock = std::chrono::steady_clock;
-  for (BoundStep& step : steps) {
-    const auto start = timing ? Clock::now() : Clock::time_point{};
-    step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
-    if (timing) step.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const auto start = timing ? Clock::now() : Clock::time_point{};
+  step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+  if (timing) step.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void Net::Impl::run_steps(std::vector<BoundStep>& steps) const {
+  for (BoundStep& step : steps) run_step(step);
+}
+
+// Brings the session's derived values up to date; what another session has refreshed stays as it is.
+void Net::Impl::refresh_derived(Session& session) {
+  const Graph& graph = session.program.graph;
+  std::set<ValueId> wanted;  // by a later step
+  for (const auto& [value, shared] : session.derived) {
+    if (shared->version != weights_version) wanted.insert(value);
   }
+  std::vector<BoundStep*> needed;
+  for (auto step = session.prepare.rbegin(); step != session.prepare.rend(); ++step) {
+    const Node& node = graph.nodes[static_cast<size_t>(step->node)];
+    if (std::none_of(node.out.begin(), node.out.end(),
+                     [&](ValueId v) { return wanted.contains(v); })) {
+      continue;
+    }
+    needed.push_back(&*step);
+    for (const ValueId v : node.in) {
+      if (!session.derived.contains(v)) wanted.insert(v);
+    }
+  }
+  for (auto step = needed.rbegin(); step != needed.rend(); ++step) run_step(**step);
+  for (const auto& [value, shared] : session.derived) shared->version = weights_version;
+  session.prepared_version = weights_version;
 }
 
 namespace {
@@ -137,7 +173,7 @@ void Net::Impl::sum_counts(Session& session, int begin, int end) {
   std::vector<double> sums(session.prologue.size(), 0.0);
   for (int shard = begin; shard < end; ++shard) {
     bind_shard(session, shard);
-    run_steps(session, session.prologue);
+    run_steps(session.prologue);
     for (size_t i = 0; i < sums.size(); ++i) sums[i] += scalar(session.prologue[i].out[0], 0);
   }
   if (exchange != nullptr) {
@@ -207,8 +243,7 @@ std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   const int begin = partly ? first_shard : 0;
   const int end = partly ? last_shard : shards;
   if (session.prepared_version != weights_version) {
-    run_steps(session, session.prepare);
-    session.prepared_version = weights_version;
+    refresh_derived(session);
   }
   if (backward && add) {
     const Tensor gradients = store.gradients();
@@ -220,8 +255,8 @@ std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   std::vector<Metric> metrics;
   for (int shard = begin; shard < end; ++shard) {
     bind_shard(session, shard);
-    run_steps(session, session.forward);
-    if (backward) run_steps(session, session.backward);
+    run_steps(session.forward);
+    if (backward) run_steps(session.backward);
     add_metrics(session, metrics);
     if (end - begin > 1) push_partial(shard);
   }
@@ -233,7 +268,7 @@ std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   if (backward && add) add_into(store.gradients(), accumulated.view(store.gradients().desc));
   if (!session.statistics.empty()) {
     scale(store.all_statistics(), 1.0 / shards);
-    run_steps(session, session.statistics);
+    run_steps(session.statistics);
     ++weights_version;
   }
   return metrics;

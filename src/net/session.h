@@ -17,6 +17,12 @@ struct BoundStep {
   double seconds = 0;  // of the last timed run
 };
 
+// A value made from weights, which sessions share.
+struct Derived {
+  Buffer memory;
+  int64_t version = -1;  // of the weights that it was made from
+};
+
 class Session {
  public:
   std::string key;  // phase, input shapes, kept blobs
@@ -24,6 +30,7 @@ class Session {
   Program program;
   std::vector<Buffer> inputs;  // whole batch, by Graph::inputs
   Buffer persistent;           // Placement::Where::persistent
+  std::map<ValueId, std::shared_ptr<Derived>> derived;
   double clock_seed = 0;
   double clock_position = 0;
 
@@ -32,8 +39,14 @@ class Session {
   const std::byte* bound_arena = nullptr;
   bool bound = false;
   int bound_shard = 0;
-  int64_t prepared_version = -1;  // of the weights
+  int64_t prepared_version = -1;  // of the weights that all of `derived` was made from
 
+  // What dropping the session sets free, but for values that others share.
+  int64_t own_bytes() const {
+    int64_t bytes = persistent.bytes();
+    for (const Buffer& input : inputs) bytes += input.bytes();
+    return bytes;
+  }
   std::vector<std::vector<BoundStep>*> sections() {
     return {&prepare, &prologue, &forward, &backward, &statistics};
   }

@@ -21,6 +21,11 @@ Descs infer(const FoldBatchNorm& op, const Descs& in) {
 
 std::string describe(const FoldBatchNorm& op) {
   std::string text;
+  if (static_cast<float>(op.eps) != 1e-5F) {
+    char eps[32];
+    std::snprintf(eps, sizeof eps, " eps=%g", op.eps);
+    text += eps;
+  }
   if (op.bias) text += " bias";
   if (op.gamma) text += " gamma";
   if (op.beta) text += " beta";

@@ -55,12 +55,15 @@ class LayoutChooser {
 
   void run() {
     bind_parameters();
-    for (const Node& node : graph_.nodes) {
-      if (node.section == Section::prepare) prepared_.insert(node.out.begin(), node.out.end());
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (graph_.nodes[i].section != Section::prepare) continue;
+      for (const ValueId v : graph_.nodes[i].out) prepared_[v] = static_cast<int>(i);
     }
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       resolve(static_cast<int>(i));
     }
+    std::stable_sort(insertions_.begin(), insertions_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     plan_edit::insert_before(graph_, insertions_);
     std::stable_sort(graph_.nodes.begin(), graph_.nodes.end(),
                      [](const Node& a, const Node& b) { return a.section < b.section; });
@@ -131,25 +134,26 @@ class LayoutChooser {
     }
   }
 
-  // A copy of `v` in another layout, made before node `index` (or in prepare, if v only depends on
-  // parameters), and shared by later readers.
+  // A copy of `v` in another layout, made before node `index` and shared by later readers. What depends
+  // on parameters only is copied in prepare, and at once, so that it need not be held long.
   ValueId reordered(ValueId v, const TensorDesc& desc, int index) {
     for (const auto& [copy_of, copy] : copies_) {
       if (copy_of == v && graph_.value(copy).desc == desc) return copy;
     }
     const Node& reader = graph_.nodes[static_cast<size_t>(index)];
     const ValueKind kind = graph_.value(v).kind;
+    const auto prepared = prepared_.find(v);
     const bool constant =
-        kind == ValueKind::weight || kind == ValueKind::state || prepared_.contains(v);
+        kind == ValueKind::weight || kind == ValueKind::state || prepared != prepared_.end();
+    const int at = prepared == prepared_.end() ? index : prepared->second + 1;
     const ValueId copy =
         graph_.add_value({.name = graph_.value(v).name + "/" + desc.layout.str(), .desc = desc});
-    insertions_.emplace_back(index, Node{.op = Reorder{},
-                                         .in = {v},
-                                         .out = {copy},
-                                         .layer = reader.layer,
-                                         .section = constant ? Section::prepare : reader.section});
+    insertions_.emplace_back(at, Node{.op = Reorder{},
+                                      .in = {v},
+                                      .out = {copy},
+                                      .layer = reader.layer,
+                                      .section = constant ? Section::prepare : reader.section});
     copies_.emplace_back(v, copy);
-    if (constant) prepared_.insert(copy);
     return copy;
   }
 
@@ -158,7 +162,7 @@ class LayoutChooser {
   bool blocked_;
   std::vector<std::pair<int, Node>> insertions_;
   std::vector<std::pair<ValueId, ValueId>> copies_;
-  std::set<ValueId> prepared_;  // depend on parameters only
+  std::map<ValueId, int> prepared_;  // the nodes in prepare that write values
 };
 
 }  // namespace

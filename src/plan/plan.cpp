@@ -60,12 +60,15 @@ class Placer {
     std::vector<int> interval_of(graph_.values.size(), -1);
     program.placement.assign(graph_.values.size(), {});
     program.persistent_bytes = 0;
+    program.derived_bytes = 0;
     for (size_t v = 0; v < graph_.values.size(); ++v) {
       Placement& place = program.placement[v];
       place.where = where(static_cast<ValueId>(v));
       if (place.where == Where::none || place.where == Where::parameter) continue;
       place.bytes = backend_.bytes(graph_.values[v].desc);
-      if (place.where == Where::persistent) {
+      if (place.where == Where::derived) {
+        program.derived_bytes += place.bytes;
+      } else if (place.where == Where::persistent) {
         place.offset = program.persistent_bytes;
         program.persistent_bytes += (place.bytes + 63) / 64 * 64;
       } else if (place.where == Where::arena) {
@@ -100,13 +103,13 @@ class Placer {
       begin_[static_cast<size_t>(v)] = std::min(begin_[static_cast<size_t>(v)], step);
       end_[static_cast<size_t>(v)] = std::max(end_[static_cast<size_t>(v)], step);
     };
-    std::vector<Section> written(graph_.values.size(), Section::forward);
+    written_.assign(graph_.values.size(), Section::forward);
     for (int i = 0; i < steps; ++i) {
       const Node& node = graph_.nodes[static_cast<size_t>(i)];
       for (const ValueId v : node.in) {
         touch(v, i);
         // Prepare and prologue do not run with every shard: what others read of them must stay.
-        const Section from = written[static_cast<size_t>(v)];
+        const Section from = written_[static_cast<size_t>(v)];
         if (from <= Section::prologue && node.section != from)
           outlives_[static_cast<size_t>(v)] = true;
       }
@@ -115,7 +118,7 @@ class Placer {
       }
       for (const ValueId v : node.out) {
         touch(v, i);
-        written[static_cast<size_t>(v)] = node.section;
+        written_[static_cast<size_t>(v)] = node.section;
       }
     }
     for (const ValueId v : keep_) touch(v, steps);
@@ -134,7 +137,9 @@ class Placer {
       case ValueKind::statistics:
         return Where::parameter;
       case ValueKind::activation:
-        return outlives_[static_cast<size_t>(v)] ? Where::persistent : Where::arena;
+        if (!outlives_[static_cast<size_t>(v)]) return Where::arena;
+        return written_[static_cast<size_t>(v)] == Section::prepare ? Where::derived
+                                                                    : Where::persistent;
     }
     throw InternalError("unknown value kind");
   }
@@ -188,6 +193,7 @@ class Placer {
   std::vector<ValueId> group_;
   std::vector<int> begin_, end_, group_end_;
   std::vector<bool> outlives_;
+  std::vector<Section> written_;  // where each value is written
 };
 
 void place_values(Program& program, const Backend& backend, const std::set<ValueId>& keep) {
@@ -218,6 +224,30 @@ void fit_budget(Program& program, const Backend& backend, const std::set<ValueId
     (attempt(middle) ? high : low) = middle;
   }
   attempt(high);
+}
+
+// The recipes of all derived values: the steps that make them, down to the parameters' names.
+void write_recipes(Program& program) {
+  const Graph& graph = program.graph;
+  std::map<ValueId, std::string> made;
+  for (const Node& node : graph.nodes) {
+    if (node.section != Section::prepare) continue;
+    std::string recipe = plan_edit::op_desc(graph, node).str() + " of (";
+    for (const ValueId v : node.in) {
+      const Value& value = graph.value(v);
+      recipe += value.parameter < 0 ? made.at(v)
+                                    : graph.parameters[static_cast<size_t>(value.parameter)].name();
+      recipe += ";";
+    }
+    for (size_t i = 0; i < node.out.size(); ++i) {
+      made[node.out[i]] = recipe + ")#" + std::to_string(i);
+    }
+  }
+  for (const auto& [value, recipe] : made) {
+    if (program.placement[static_cast<size_t>(value)].where == Where::derived) {
+      program.recipes[value] = recipe;
+    }
+  }
 }
 
 void compile_steps(Program& program, PlanContext& context) {
@@ -273,6 +303,7 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
   Program program{.graph = std::move(graph), .options = options};
   place_values(program, backend, keep);
   fit_budget(program, backend, keep);
+  write_recipes(program);
   compile_steps(program, context);
   return program;
 }

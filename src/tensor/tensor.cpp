@@ -7,12 +7,20 @@
 #include <utility>
 
 #include "resnet/base/error.h"
+#include "resnet/base/memory.h"
 
 namespace resnet {
 namespace {
 
 constexpr int64_t kHugePageBytes = int64_t{2} << 20;
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kCheckedBytes = int64_t{64} << 20;  // below, asking is not worth its time
+
+OutOfMemory out_of_memory(int64_t bytes) {
+  return {std::to_string(bytes >> 20) + " MiB are needed at once, " +
+              std::to_string(available_memory_bytes() >> 20) + " MiB are available",
+          "use a smaller batch_size with a larger iter_size"};
+}
 
 void check_dims(const int64_t* dims, size_t n) {
   if (n > Shape::kMaxRank) {
@@ -163,15 +171,13 @@ Tensor Buffer::view(const TensorDesc& desc, int64_t offset_bytes) const {
 
 Buffer host_buffer(int64_t bytes) {
   if (bytes == 0) return {};
+  if (bytes >= kCheckedBytes && bytes > available_memory_bytes()) throw out_of_memory(bytes);
   const bool huge = bytes >= 2 * kHugePageBytes;
   const int64_t alignment = huge ? kHugePageBytes : kAlignment;
   const int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
   auto* data = static_cast<std::byte*>(
       std::aligned_alloc(static_cast<size_t>(alignment), static_cast<size_t>(rounded)));
-  if (data == nullptr) {
-    throw DeviceError("out of memory: cannot allocate " + std::to_string(bytes >> 20) +
-                      " MiB of host memory; use a smaller batch_size with a larger iter_size");
-  }
+  if (data == nullptr) throw out_of_memory(bytes);
   if (huge) madvise(data, static_cast<size_t>(rounded), MADV_HUGEPAGE);
   std::memset(data, 0, static_cast<size_t>(rounded));
   return {data, bytes, MemoryKind::host, [](std::byte* p, int64_t) { std::free(p); }};

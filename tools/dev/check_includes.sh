@@ -49,6 +49,7 @@ BEGIN {
   library["dnnl"] = " backends/onednn "
   library["lmdb.h"] = " data tools "
   library["jpeglib.h"] = " data tools "
+  library["jerror.h"] = " data "
   library["zlib.h"] = " data "
   library["gflags/"] = " tools "
   library["omp.h"] = " base "

@@ -60,7 +60,7 @@ class ImageInput : public NetInput {
 
  private:
   Record read(const std::string& path) const {
-    Record record = read_image(path, transformer_.colour());
+    Record record = read_image(path, transformer_.decoding());
     resize(record, preprocessing_);
     return record;
   }

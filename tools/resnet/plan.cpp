@@ -27,6 +27,7 @@ ExitCode run(const Operands&) {
                      .set("live_bytes", program.live_bytes)
                      .set("scratch_bytes", program.scratch_bytes)
                      .set("persistent_bytes", program.persistent_bytes)
+                     .set("derived_bytes", program.derived_bytes)
                      .set("parameter_bytes", net->parameter_bytes())
                      .set("parameters", parameter_count(*net))
                      .set("steps", program.prepare.size() + program.prologue.size() +

@@ -3,24 +3,24 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <fstream>
+#include <string_view>
 
 namespace resnet::cli {
 
+// Not ru_maxrss, which a program inherits from the one that started it.
 int64_t peak_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    constexpr std::string_view kPeak = "VmHWM:";
+    if (line.starts_with(kPeak)) return std::stoll(line.substr(kPeak.size())) * 1024;
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-int64_t planned_bytes(const Net& net, const Session& session) {
-  const Program& program = net.program(session);
-  int64_t bytes = net.parameter_bytes() + program.arena_bytes + program.scratch_bytes +
-                  program.persistent_bytes;
-  for (const Input& input : program.graph.inputs) {
-    bytes += program.graph.value(input.value).desc.bytes() * program.options.shards;
-  }
-  return bytes;
-}
+int64_t planned_bytes(const Net& net, const Session&) { return net.planned_bytes(); }
 
 int64_t parameter_count(const Net& net) {
   int64_t count = 0;

@@ -8,10 +8,10 @@
 
 namespace resnet::cli {
 
-// The most memory that this process has held (resident set).
+// The most memory that this program has held (resident set).
 int64_t peak_bytes();
 
-// What a program of the net needs: weights, gradients, momenta, activations, scratchpads and inputs.
+// What the net needs, now that it has planned this session: see Net::planned_bytes().
 int64_t planned_bytes(const Net& net, const Session& session);
 
 // Learnable values.

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <optional>
 
 #include "cli.h"
 #include "flags.h"
@@ -10,9 +11,12 @@
 #include "resnet/data/sheet.h"
 
 DEFINE_int32(count, 60, "N: images");
+DEFINE_int32(augment, 0, "K: show each image as it is stored and K times as training sees it");
 
 namespace resnet::cli {
 namespace {
+
+constexpr int kAugmented = 8;  // records with --augment, without --count
 
 // The loader of the net's own data layer, with --source in place of its source.
 std::unique_ptr<Loader> net_loader(const NetFile& file, const LoaderOptions& options) {
@@ -49,40 +53,67 @@ void write_images(const std::vector<SheetImage>& images, const std::filesystem::
   }
 }
 
-ExitCode run(const Operands&) {
+// What is drawn, and what is written above it.
+struct Sheet {
+  std::vector<SheetImage> images;
+  std::string title, explanation;
+  int columns = 0;
+};
+
+// The first records as they are stored.
+Sheet stored_sheet(Phase phase) {
+  const SourcePtr source = open_source(FLAGS_source, phase);
+  std::optional<uint64_t> seed;
+  if (phase == TRAIN) seed = FLAGS_seed;
+  Sheet sheet{stored_images(*source, {}, FLAGS_count, seed), "records of " + source->name(), "", 0};
+  sheet.explanation = std::to_string(sheet.images.size()) + " of " +
+                      std::to_string(source->size()) + " records, as they are stored";
+  return sheet;
+}
+
+// What the net is fed.
+Sheet net_sheet(Phase phase) {
   LoaderOptions options;
-  options.phase = parse_phase();
+  options.phase = phase;
   options.batch = FLAGS_count;
   options.seed = FLAGS_seed;
-  options.shuffle = options.phase == TRAIN;
-  if (FLAGS_count < 1) throw ConfigError("--count takes a number from 1");
+  options.shuffle = phase == TRAIN;
+  const NetFile file = read_net_file(phase);
+  const std::unique_ptr<Loader> loader = net_loader(file, options);
+  const std::string of =
+      " of " + std::to_string(loader->size()) + " records, " + loader->record_shape().str() + "; ";
+  Sheet sheet;
+  sheet.title = file.net.name() + ", " + Phase_Name(phase) + ": what the net is fed";
+  if (FLAGS_augment > 0) {
+    const int64_t records = given("count") ? FLAGS_count : kAugmented;
+    sheet.images = augmented_images(*loader, records, FLAGS_augment);
+    sheet.columns = FLAGS_augment + 1;
+    sheet.explanation = std::to_string(sheet.images.size() / static_cast<size_t>(sheet.columns)) +
+                        of + "as stored, then scaled size and place of the window";
+    return sheet;
+  }
+  sheet.images = sheet_images(*loader, FLAGS_count);
+  sheet.explanation = std::to_string(sheet.images.size()) + of +
+                      "after scaling, crop, padding and mirroring; mean and scale are undone";
+  return sheet;
+}
 
-  std::unique_ptr<Loader> loader;
-  std::string title, explanation;
-  if (given("model") || given("solver")) {
-    const NetFile file = read_net_file(options.phase);
-    loader = net_loader(file, options);
-    title = file.net.name() + ", " + Phase_Name(options.phase) + ": what the net is fed";
-    explanation = "after crop, padding and mirroring; mean and scale are undone for display";
-  } else if (given("source")) {
-    loader = std::make_unique<Loader>(open_source(FLAGS_source, options.phase),
-                                      Transformer({}, options.phase, ""), options);
-    title = "records of " + loader->source().name();
-    explanation = "as they are stored";
-  } else {
-    throw ConfigError("--source or --model is needed");
+ExitCode run(const Operands&) {
+  const Phase phase = FLAGS_augment > 0 && !given("phase") ? TRAIN : parse_phase();
+  if (FLAGS_count < 1) throw ConfigError("--count takes a number from 1");
+  if (FLAGS_augment < 0) throw ConfigError("--augment takes a number from 1");
+  const bool has_net = given("model") || given("solver");
+  if (!has_net && !given("source")) throw ConfigError("--source or --model is needed");
+  if (!has_net && FLAGS_augment > 0) {
+    throw ConfigError("--augment needs the net that says how, by --model or --solver");
   }
-  const std::vector<SheetImage> images = sheet_images(*loader, FLAGS_count);
+  const Sheet sheet = has_net ? net_sheet(phase) : stored_sheet(phase);
   if (FLAGS_output.ends_with('/')) {
-    write_images(images, FLAGS_output);
-    std::cout << FLAGS_output << ": " << images.size() << " images\n";
-    return ExitCode::ok;
+    write_images(sheet.images, FLAGS_output);
+  } else {
+    write_sheet(sheet.images, sheet.title, sheet.explanation, FLAGS_output, sheet.columns);
   }
-  write_sheet(images, title,
-              std::to_string(images.size()) + " of " + std::to_string(loader->size()) +
-                  " records, " + loader->record_shape().str() + "; " + explanation,
-              FLAGS_output);
-  std::cout << FLAGS_output << ": " << images.size() << " images\n";
+  std::cout << FLAGS_output << ": " << sheet.images.size() << " images\n";
   return ExitCode::ok;
 }
 
@@ -101,12 +132,14 @@ extern const Command kShow = {
                   "output",
                   "FILE|DIR/: the picture to write (PNG), or a folder for one picture per image"),
               {"count"},
+              {"augment"},
               {"seed", "N: seed of the order and of the augmentation"},
               {"stage"},
               {"level"}},
     .examples =
         "resnet show --source=data/shapes --output=sheet.png\n"
-        "resnet show --model=train_val.prototxt --phase=TRAIN --output=sheet.png",
+        "resnet show --model=train_val.prototxt --phase=TRAIN --output=sheet.png\n"
+        "resnet show --model=train_val.prototxt --augment=6 --output=sheet.png",
     .run = run,
 };
 

@@ -25,6 +25,9 @@ DEFINE_int32(max_iter, 0, "N: iterations; replaces the solver's");
 DEFINE_int32(shards, 1,
              "K: compute each batch as K equal parts, whose sums are added in a fixed order");
 DEFINE_string(curve, "", "FILE.png: at the end, draw loss and error over the iterations");
+DEFINE_int64(skip_bad, 0,
+             "N: leave out up to N records that cannot be decoded, taking the image of the next "
+             "position; more are an error");
 DEFINE_bool(dry_run, false,
             "plan, run one batch, one test batch and one snapshot, which is removed; then stop");
 
@@ -37,6 +40,7 @@ void apply_flags(SolverParameter* param) {
     if (FLAGS_seed > std::numeric_limits<int64_t>::max()) throw ConfigError("--seed is too large");
     param->set_random_seed(static_cast<int64_t>(FLAGS_seed));
   }
+  if (FLAGS_skip_bad < 0) throw ConfigError("--skip_bad takes a number from 0");
   if (FLAGS_shards < 1) throw ConfigError("--shards takes a number from 1");
   if (!FLAGS_weights.empty() && !FLAGS_snapshot.empty()) {
     throw ConfigError(
@@ -62,6 +66,7 @@ Feed open_feed(const SolverFiles& files, Phase phase, uint64_t seed) {
   options.loader_threads = FLAGS_loader_threads;
   options.batch = phase == TRAIN ? FLAGS_batch : 0;
   options.base_dir = files.base_dir;
+  options.skip_bad = FLAGS_skip_bad;
   return Feed(files.net, options);
 }
 
@@ -191,6 +196,7 @@ extern const Command kTrain = {
               {"layouts"},
               {"batch", "N: images in a training batch; 0: as the net says"},
               {"loader_threads"},
+              {"skip_bad"},
               {"allow_missing"},
               {"curve"},
               {"dry_run"},

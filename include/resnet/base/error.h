@@ -45,6 +45,18 @@ class DeviceError : public Error {
   explicit DeviceError(const std::string& what) : Error(ExitCode::device, what) {}
 };
 
+// Not enough memory.
+class OutOfMemory : public DeviceError {
+ public:
+  // fact: "3 MiB are needed, .."; advice: what the user can do.
+  OutOfMemory(const std::string& fact, const std::string& advice)
+      : DeviceError("out of memory: " + fact + "; " + advice), fact_(fact) {}
+  const std::string& fact() const noexcept { return fact_; }
+
+ private:
+  std::string fact_;
+};
+
 // The loss or a gradient became infinite or NaN (exit 5).
 class NonFiniteError : public Error {
  public:

@@ -19,7 +19,9 @@ struct LoaderOptions {
   int loader_threads =
       0;                 // 0: next() prepares batches itself, with the compute team (parallel_for)
   int64_t prefetch = 4;  // batches ready at most, with loader threads
-  int64_t label_limit = 0;  // classes; a label outside [0, limit) is an error; 0: not checked
+  int64_t label_limit = 0;   // classes; a label outside [0, limit) is an error; 0: not checked
+  int64_t skip_bad = 0;      // TRAIN: bad records that are left out before one is an error
+  bool time_stages = false;  // for stage_seconds()
 };
 
 // TRAIN: an endless stream. Position p is record perm(seed, p / N)[p % N] of the N records, perm
@@ -53,6 +55,11 @@ class Loader {
   int64_t position() const;
   void seek(int64_t position);
 
+  // Indices of the bad records that were left out so far, in the order of the stream; a resumed run
+  // goes on counting from those of its snapshot.
+  std::vector<int64_t> bad_records() const;
+  void set_bad_records(std::vector<int64_t> records);
+
   // The record at a position, and the keys of the images at [position, position + count).
   int64_t record_index(int64_t position) const;
   std::vector<std::string> record_keys(int64_t position, int64_t count) const;
@@ -63,6 +70,8 @@ class Loader {
 
   // Seconds that next() has taken in all: waiting for loader threads, or preparing batches itself.
   double wait_seconds() const;
+  // Seconds of all threads by stage, of all batches so far; with time_stages.
+  StageSeconds stage_seconds() const;
 
  private:
   struct State;

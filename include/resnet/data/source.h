@@ -67,7 +67,8 @@ SourcePtr subset(SourcePtr source, int64_t begin, int64_t end);
 // else `path`.
 std::string resolve_path(const std::string& path, const std::string& base_dir);
 
-// "SOURCE: record KEY: FACT", the form of every error about one record.
+// "SOURCE: record KEY: FACT", the form of every error about one record; "KEY: FACT" of a single file,
+// which is its own source.
 DataError record_error(const std::string& source, const std::string& key, const std::string& fact);
 
 }  // namespace resnet

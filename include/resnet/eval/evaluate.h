@@ -42,11 +42,15 @@ struct EvalResult {
 // metrics.
 EvalResult evaluate(Net& net, Feed& feed, const EvalOptions& options = {});
 
-// Error and loss of class scores, counted image by image.
+// Classes that are scored at or above the label: 0 means right. Ties count against the label, as in
+// Caffe, and so does NaN: a label scored NaN has all `classes` above it. Throws DataError on a label
+// that is no class.
+int64_t label_rank(std::span<const float> scores, int64_t label);
+
+// Errors of class scores, counted image by image.
 class ScoreMetrics {
  public:
-  // scores (n, classes) as probabilities or logits; labels (n). Ties with the label's score count
-  // against it, as in Caffe, and so does NaN.
+  // scores (n, classes) as probabilities or logits; labels (n). Throws DataError as label_rank().
   void add(std::span<const float> scores, std::span<const float> labels, int64_t classes);
   int64_t images() const { return images_; }
   int64_t classes() const { return rank_.empty() ? 0 : static_cast<int64_t>(rank_.size()) - 1; }
@@ -70,13 +74,20 @@ struct ScoreResult {
   EvalResult net;  // the net's own losses and metrics, where it has any
 };
 
+// Called after each batch: scores (n, classes), labels (n).
+using ScoreObserver =
+    std::function<void(std::span<const float> scores, std::span<const float> labels)>;
+
 // Single view: scores are the blob `scores` of shape (N, classes, 1..).
 ScoreResult evaluate_single_view(Net& net, Feed& feed, const std::string& scores,
-                                 const EvalOptions& options = {});
+                                 const EvalOptions& options = {},
+                                 const ScoreObserver& observer = {});
 
 // The blob with the class scores in the phase TEST: what SoftmaxWithLoss or Accuracy reads, or else
 // the top of the last layer. Throws ConfigError when there is none.
 std::string score_blob(const NetParameter& net, const GraphOptions& options);
+// Whether a blob holds probabilities: a Softmax layer of the phase writes it.
+bool is_softmax_top(const NetParameter& net, const GraphOptions& options, const std::string& blob);
 
 // Name of the first Accuracy output with this top_k in a phase, if the net has one.
 std::optional<std::string> accuracy_output(const NetParameter& net, const GraphOptions& options,

@@ -17,9 +17,11 @@ struct FeedOptions {
   Phase phase = TEST;
   uint64_t seed = 0;       // of the order and of the augmentation
   int loader_threads = 0;  // as LoaderOptions
-  int64_t batch = 0;       // replaces the layers' batch_size; 0: keeps it
-  std::string base_dir;    // where relative paths are sought after the working directory
-  int level = 0;           // of the net's state, as in GraphOptions
+  int64_t skip_bad = 0;    // as LoaderOptions, of each layer
+  bool time_stages = false;
+  int64_t batch = 0;     // replaces the layers' batch_size; 0: keeps it
+  std::string base_dir;  // where relative paths are sought after the working directory
+  int level = 0;         // of the net's state, as in GraphOptions
   std::vector<std::string> stages;
 };
 

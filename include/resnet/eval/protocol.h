@@ -59,8 +59,10 @@ class Scorer {
   // Scores by class for each of the decoded 8-bit images (B,G,R planes): the average over positions,
   // then views, then scales. An image's scores do not depend on those it comes with. Throws DataError
   // on images with other channels than the net's, or smaller than its training input where nothing
-  // scales them.
+  // scales them, and DeviceError, naming the image, where memory does not suffice for one.
   std::vector<std::vector<double>> scores(std::span<const Record> images);
+  // Of scores() so far, what went into programs for new image sizes; as Net::planning_seconds().
+  double planning_seconds() const;
 
  private:
   struct Impl;

@@ -21,7 +21,10 @@ struct NetOptions {
   int level = 0;
   std::vector<std::string> stages;
   std::function<std::string(int layer)> locate;  // "file:line" of a layer, for messages
-  int max_programs = 8;                          // least recently used ones are dropped
+  // Programs that are kept for input shapes that come again, and the most that those not in use may
+  // hold (inputs above all); least recently used ones are dropped.
+  int max_programs = 8;
+  int64_t max_program_bytes = int64_t{1} << 30;
 };
 
 // A loss or metric of one run, averaged over the batch; weigh by `weight` when averaging over batches.
@@ -104,8 +107,8 @@ class Net {
 
   const std::vector<Parameter>& parameters() const;
   HostArray read_parameter(int index) const;  // Caffe's order
-  HostArray read_gradient(int index) const;
-  HostArray read_history(int index) const;  // momentum; zeros for state
+  HostArray read_gradient(int index) const;   // zeros for state and in a net without TRAIN
+  HostArray read_history(int index) const;    // momentum; zeros likewise
   void write_parameter(int index, std::span<const float> data);
   void write_history(int index, std::span<const float> data);
   // Replaces a BatchNorm layer's statistics (bn-stats): true mean and variance, factor 1.
@@ -117,6 +120,11 @@ class Net {
   const Program& program(const Session& session) const;
   int64_t arena_bytes() const;      // allocated now
   int64_t parameter_bytes() const;  // weights, gradients, momenta, state
+  // All that the net needs for the programs it keeps: parameters, one arena for the largest, inputs and
+  // derived weights; sums of gradients (iter_size, shards) once they are there.
+  int64_t planned_bytes() const;
+  // Seconds spent so far on what is done once for every input shape: planning and compiling.
+  double planning_seconds() const;
   // Seconds per step of the last run when timing is on: (layer, op, pass, impl, seconds).
   struct StepTime {
     std::string layer, op, pass, impl;

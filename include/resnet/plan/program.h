@@ -2,6 +2,7 @@
 // recompute), compiled kernels, and a memory plan. A Program holds no memory; the Net binds it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,7 +41,8 @@ struct Placement {
   enum class Where : uint8_t {
     none,        // not used
     arena,       // shared by all programs of a Net, contents valid within one run
-    persistent,  // this program's own: derived weights, label counts, the clock
+    persistent,  // this program's own: label counts, the clock
+    derived,     // depends on parameters only: shared by the programs that derive it equally
     input,       // the whole batch's input buffers
     parameter    // weights and state, gradients and statistics: the Net's stores
   };
@@ -62,6 +64,9 @@ struct Program {
   int64_t arena_bytes = 0;             // values only
   int64_t scratch_bytes = 0;           // largest kernel scratchpad, beside the arena
   int64_t persistent_bytes = 0;
+  int64_t derived_bytes = 0;
+  // How the values placed `derived` follow from parameters: equal recipes give equal values.
+  std::map<ValueId, std::string> recipes{};
   int64_t live_bytes =
       0;               // the largest sum of bytes alive at one step: a lower bound of arena_bytes
   int recomputed = 0;  // tensors rebuilt in backward

@@ -118,7 +118,8 @@ class Buffer {
 };
 
 // 64-byte aligned host memory (2 MiB aligned with transparent huge pages advised from 4 MiB on);
-// contents are zero. Throws DeviceError when out of memory.
+// contents are zero. Throws OutOfMemory, also when the system would promise memory that it does not
+// have and end the process later.
 Buffer host_buffer(int64_t bytes);
 
 }  // namespace resnet

@@ -1,6 +1,8 @@
 #include "backends/onednn/backend.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 #include "backends/onednn/implementation.h"
 #include "backends/onednn/primitive.h"
@@ -42,7 +44,11 @@ std::string refuse_operands(const OpDesc& desc) {
 
 class OnednnBackend final : public Backend {
  public:
-  OnednnBackend() { vector_kernels(); }  // rejects a bad RESNET_MAX_CPU_ISA now
+  OnednnBackend() {
+    vector_kernels();  // rejects a bad RESNET_MAX_CPU_ISA now
+    // Who plans shares kernels and drops them; the library would keep the last 1024.
+    dnnl::set_primitive_cache_capacity(0);
+  }
 
   std::string name() const override { return "onednn"; }
   std::string description() const override {
@@ -86,7 +92,23 @@ class OnednnBackend final : public Backend {
     return DeviceError("onednn cannot compute " + desc.str() + ": " + reason);
   }
 
+  // Planning asks several times about each op, and nets repeat their ops.
   Implementation implement_any(const OpDesc& desc) const {
+    const std::string key = desc.str();
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [known, found] : recent_[key]) {
+        if (known == desc) return found;
+      }
+    }
+    Implementation found = find(desc);
+    const std::lock_guard lock(mutex_);
+    if (recent_.size() > kRecent) recent_.clear();
+    recent_[key].emplace_back(desc, found);
+    return found;
+  }
+
+  Implementation find(const OpDesc& desc) const {
     if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(desc, reason);
     try {
       Implementation found =
@@ -108,7 +130,10 @@ class OnednnBackend final : public Backend {
     }
   }
 
+  static constexpr size_t kRecent = 1024;
   mutable Layouts layouts_;  // grows as layouts are met
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::vector<std::pair<OpDesc, Implementation>>> recent_;
 };
 
 }  // namespace
