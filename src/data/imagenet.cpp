@@ -175,8 +175,8 @@ SourcePtr with_class_names(SourcePtr source, const std::string& labels_file) {
     if (it != lines.end()) return it->second;
     throw DataError(labels_file + ": has no line that begins with class '" + name + "'");
   };
-  std::vector<std::string> out;
-  for (const std::string& name : classes) out.push_back(line_of(name));
+  std::vector<std::string> out(classes.size());
+  std::transform(classes.begin(), classes.end(), out.begin(), line_of);
   return relabelled(std::move(source), {}, out);
 }
 

@@ -71,7 +71,7 @@ class IndexBuilder {
     }
   }
 
-  // "a/b.tar" holds the images of class "a/b".
+  // The images of "b.tar" are those of folder "b".
   void list_inner(const std::string& path, const TarEntry& entry) {
     const std::string stem = path.substr(0, path.size() - 4);
     list(tar_.path() + ":" + path, stem + '/', entry.offset, entry.offset + entry.size);

@@ -7,6 +7,7 @@
 #include "data/data_test_util.h"
 #include "data/digest.h"
 #include "data/kept_file.h"
+#include "data/lmdb_appender.h"
 #include "data/lmdb_keys.h"
 #include "resnet/data/image.h"
 #include "resnet/data/mean.h"
@@ -231,6 +232,29 @@ TEST_F(Lmdb, NamesADatabaseThatIsNone) {
   const std::string cut = write_raw("cut", {{"0", datum(3, 64, std::string(3 * 64 * 64, 'x'))}});
   fs::resize_file(cut + "/data.mdb", 12288);
   EXPECT_ONE_LINE(open(cut), cut, "truncated", "12288");
+}
+
+TEST_F(Lmdb, AppendingGoesOnBeyondTheFirstMap) {
+  for (int64_t part = 0; part < 3; ++part) {
+    LmdbAppender lmdb(folder / "set", LmdbAppender::Sync::at_end);
+    ASSERT_EQ(lmdb.size(), 30 * part);
+    std::vector<LmdbItem> items;
+    for (int64_t i = 0; i < 30; ++i) {
+      items.push_back(lmdb_item(30 * part + i, numbered_record(i, 0, {1, 1024, 1024})));
+    }
+    lmdb.append(items);
+  }
+  EXPECT_EQ(open_source(folder / "set", TRAIN)->read(89).bytes,
+            numbered_record(29, 0, {1, 1024, 1024}).bytes);
+}
+
+TEST_F(Lmdb, LongKeysAreCut) {
+  Record record = numbered_record(0, 0, {1, 1, 1});
+  record.key = std::string(600, 'k');
+  const auto writer = open_lmdb_writer(folder / "set", {});
+  writer->add(record);
+  writer->finish();
+  EXPECT_EQ(open_source(folder / "set", TRAIN)->key(0), "00000000_" + std::string(502, 'k'));
 }
 
 // The list of records that is kept beside a large database.

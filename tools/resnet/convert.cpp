@@ -154,7 +154,7 @@ ExitCode run(const Operands& operands) {
 extern const Command kConvert = {
     .name = "convert",
     .summary = "Write a data set in a form that nets read",
-    .operands = "folder DIR | list FILE | tar FILE | imagenet | cifar10 DIR | shapes",
+    .operands = "folder|list|tar|cifar10 PATH | imagenet | shapes",
     .computes = false,
     .flags = {required("output",
                        "DIR: new folder: folder, list, tar: an LMDB; others: one for both sets"),

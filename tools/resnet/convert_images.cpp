@@ -144,7 +144,7 @@ void print(const Written& set) {
   if (!FLAGS_quiet) print_classes(set);
   std::printf("%s: %lld images", set.output.c_str(), static_cast<long long>(set.report.records));
   if (set.report.bad > 0) {
-    std::printf(", %lld bad ones left out", static_cast<long long>(set.report.bad));
+    std::printf(", %lld bad left out", static_cast<long long>(set.report.bad));
   }
   if (set.report.odd > 0) {
     std::printf(", %lld of another kind than they are named",
