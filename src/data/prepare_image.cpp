@@ -84,7 +84,8 @@ PreparedImage prepare_image(const DataSource& source, int64_t i, const ConvertOp
     if (out.record.encoded) out.oddity = oddity_of(out.record);
     Record pixels = out.record;
     const bool as_it_is = !options.raw && options.shorter_side == 0;
-    decode(pixels, as_it_is ? Colour::as_stored : Colour::colour, source.name());
+    decode(pixels, as_it_is ? Decoding{} : Decoding{Colour::colour, options.exif_orientation},
+           source.name());
     if (!as_it_is) {
       Preprocessing rule;
       rule.set_resize_rule(Preprocessing::SHORT_SIDE);

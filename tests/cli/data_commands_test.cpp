@@ -44,7 +44,7 @@ TEST_F(DataCommands, RefuseWhatMakesNoSense) {
   expect_failure(run({"convert", "shapes", "--format=zip", "--output=x"}), 2, {"zip"});
   expect_failure(run({"mean", "--source=none", "--output=m"}), 3, {"none"});
   expect_failure(run({"mean", "--source=train_lmdb", "--output=net.prototxt/m"}), 3,
-                 {"net.prototxt/m"});
+                 {"net.prototxt", "directory"});
   expect_failure(run({"show", "--source=train_lmdb", "--output=net.prototxt/s.png"}), 3,
                  {"net.prototxt/s.png"});
   expect_failure(run({"show", "--output=s.png"}), 2, {"--source"});

@@ -31,8 +31,8 @@ inline std::unique_ptr<Net> train_net(const cli::ImageNetNet& net, int64_t side,
   return result;
 }
 
-// Random weights of a net as table 1 has it, with the BatchNorm statistics of a random batch, so that activations have the size
-// that they have in a trained net.
+// Random weights of a net as table 1 has it, with the BatchNorm statistics of a random batch, so that
+// activations have the size that they have in a trained net.
 inline WeightSet make_random_weights(int depth) {
   cli::ImageNetNet net = cli::imagenet_net(depth);
   net.batch = 4;

@@ -27,8 +27,9 @@ namespace {
 
 // The flags that belong to some kinds of set only.
 const std::set<std::string>& own_flags(const std::string& kind) {
-  static const std::set<std::string> images = {"labels",  "resize_shorter", "quality", "raw",
-                                               "shuffle", "seed",           "batch",   "threads"};
+  static const std::set<std::string> images = {
+      "labels",  "resize_shorter", "quality", "raw",    "exif_orientation",
+      "shuffle", "seed",           "batch",   "threads"};
   const auto with = [](std::set<std::string> flags) {
     flags.insert(images.begin(), images.end());
     return flags;
@@ -169,6 +170,7 @@ extern const Command kConvert = {
               {"resize_shorter"},
               {"quality"},
               {"raw"},
+              {"exif_orientation"},
               {"shuffle"},
               {"batch", "N: images: how many are prepared and written at a time (default 256)"},
               {"threads", "N: images: threads that decode; 0: OMP_NUM_THREADS, or one a core"},

@@ -76,8 +76,14 @@ ConvertOptions convert_options() {
     throw ConfigError(
         "--quality is that of scaled JPEG files: it needs --resize_shorter, not --raw");
   }
+  if (FLAGS_exif_orientation && FLAGS_resize_shorter == 0 && !FLAGS_raw) {
+    throw ConfigError(
+        "original files keep their EXIF orientation (transform_param obeys it on demand): "
+        "--exif_orientation needs --resize_shorter or --raw");
+  }
   ConvertOptions options;
   options.raw = FLAGS_raw;
+  options.exif_orientation = FLAGS_exif_orientation;
   options.shorter_side = FLAGS_resize_shorter;
   options.quality = FLAGS_quality;
   options.shuffle = FLAGS_shuffle;
@@ -95,6 +101,7 @@ std::string description_of(const DataSource& source, const ConvertOptions& optio
     text += " --resize_shorter=" + std::to_string(options.shorter_side);
     if (!options.raw) text += " --quality=" + std::to_string(options.quality);
   }
+  if (options.exif_orientation) text += " --exif_orientation";
   if (options.shuffle) text += " --shuffle --seed=" + std::to_string(options.seed);
   return text;
 }

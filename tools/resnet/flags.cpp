@@ -12,6 +12,7 @@ DEFINE_string(labels, "",
 DEFINE_string(output, "", "PATH: where to write");
 DEFINE_string(input_shape, "",
               "C,H,W: shape of an image, for Data layers whose source is not there");
+DEFINE_bool(exif_orientation, false, "turn images as their EXIF orientation says");
 DEFINE_bool(allow_missing, false,
             "keep initial values where the weight file has no blob, or one of another shape");
 

@@ -12,6 +12,7 @@ DECLARE_string(list);
 DECLARE_string(labels);
 DECLARE_string(output);
 DECLARE_string(input_shape);
+DECLARE_bool(exif_orientation);
 DECLARE_bool(allow_missing);
 
 // How much.

@@ -74,6 +74,7 @@ ExitCode run(const Operands&) {
   if (FLAGS_resize < 0 || FLAGS_crop < 0) {
     throw ConfigError("--resize and --crop take numbers of pixels from 1");
   }
+  prepare_directory_of(FLAGS_output);
   const SourcePtr source = open_source(FLAGS_source, given("phase") ? parse_phase() : TRAIN);
   ImageMean mean;
   {
@@ -82,10 +83,10 @@ ExitCode run(const Operands&) {
     options.resize_shorter = FLAGS_resize;
     options.crop = FLAGS_crop;
     options.colours = FLAGS_pca;
+    options.exif_orientation = FLAGS_exif_orientation;
     options.progress = [&](int64_t done, int64_t total) { progress.show(done, total); };
     mean = compute_mean(*source, options);
   }
-  prepare_directory_of(FLAGS_output);
   write_mean(FLAGS_output, {mean.shape, {mean.values.begin(), mean.values.end()}});
   if (mean.colours) {
     write_file_atomic(colour_file(),
@@ -110,6 +111,7 @@ extern const Command kMean = {
               {"resize", "N: scale the shorter side of images to N pixels first"},
               {"crop"},
               {"pca"},
+              {"exif_orientation"},
               {"json"}},
     .examples =
         "resnet mean --source=data/shapes --output=mean.binaryproto\n"

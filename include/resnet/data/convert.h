@@ -14,9 +14,10 @@ struct ConvertOptions {
   // What is stored: the original file, or, with `raw`, its pixels as B,G,R planes. With
   // `shorter_side` images are scaled first, and stored as JPEG files of `quality` unless raw.
   bool raw = false;
-  int64_t shorter_side = 0;  // pixels; 0: as it is
-  int quality = 95;          // 1 to 100
-  bool shuffle = false;      // in a random order that `seed` decides, else in the source's
+  int64_t shorter_side = 0;       // pixels; 0: as it is
+  int quality = 95;               // 1 to 100
+  bool exif_orientation = false;  // turn scaled and raw images; original files keep their mark
+  bool shuffle = false;           // in a random order that `seed` decides, else in the source's
   uint64_t seed = 1;
   int64_t batch = 256;  // images prepared at a time and written in one transaction
   // Beside these options and the keys and classes of the source, what makes two conversions the
