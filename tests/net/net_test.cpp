@@ -212,6 +212,45 @@ TEST(NetSessions, ManyShapesShareTheWeights) {
   for (int64_t batch = 1; batch < 30; ++batch) net->forward(net->session(TEST, batch));
 }
 
+// Folded weights that two sessions share are made anew whichever of them runs first, and only once.
+TEST(NetSessions, SharedFoldedWeightsFollowTheWeights) {
+  const auto net = make_net(residual_net(4), "onednn");
+  const auto scores = [](Net& of, int64_t batch) {
+    Session& session = of.session(TEST, batch, {}, {"fc"});
+    fill_inputs(of, session, 5);
+    of.forward(session);
+    return of.read(session, "fc").data;
+  };
+  scores(*net, 4);
+  scores(*net, 2);
+  EXPECT_EQ(net->program(net->session(TEST, 4, {}, {"fc"})).recipes.size(),
+            net->program(net->session(TEST, 2, {}, {"fc"})).recipes.size());
+  for (const int64_t first : {4, 2}) {
+    for (size_t p = 0; p < net->parameters().size(); ++p) {
+      HostArray values = net->read_parameter(static_cast<int>(p));
+      for (float& v : values.data) v *= 1.25F;
+      net->write_parameter(static_cast<int>(p), values.data);
+    }
+    const auto fresh = make_net(residual_net(4), "onednn");
+    for (size_t p = 0; p < net->parameters().size(); ++p) {
+      fresh->write_parameter(static_cast<int>(p), net->read_parameter(static_cast<int>(p)).data);
+    }
+    for (const int64_t batch : {first, 6 - first}) {
+      EXPECT_EQ(scores(*net, batch), scores(*fresh, batch)) << "batch " << batch;
+    }
+  }
+}
+
+TEST(NetSessions, IdleProgramsHoldNoMoreThanAllowed) {
+  NetOptions options;
+  options.max_program_bytes = 3 * 3 * 8 * 8 * 4;  // the inputs of three images
+  const auto net = make_net(residual_net(4), "reference", options);
+  const int64_t at_first = (net->session(TEST, 4), net->planned_bytes());
+  for (int64_t batch = 1; batch < 5; ++batch) net->forward(net->session(TEST, batch));
+  net->forward(net->session(TEST, 4));
+  EXPECT_LE(net->planned_bytes(), at_first + options.max_program_bytes);
+}
+
 TEST(NetSessions, UnknownBlobsAreNamed) {
   const auto net = make_net(residual_net(4), "reference");
   EXPECT_THROW(net->session(TEST, 0, {}, {"pol1"}), ConfigError);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "resnet/base/error.h"
+#include "resnet/base/memory.h"
 
 namespace resnet {
 namespace {
@@ -63,6 +64,11 @@ TEST(Buffer, IsAlignedZeroAndMovable) {
     EXPECT_EQ(buffer.data(), nullptr);  // NOLINT(bugprone-use-after-move)
   }
   EXPECT_EQ(host_buffer(0).data(), nullptr);
+  const int64_t available = available_memory_bytes();
+  EXPECT_GT(available, 0);
+  if (available < int64_t{1} << 50) {
+    EXPECT_THROW(host_buffer(2 * available), OutOfMemory);
+  }
 }
 
 TEST(Buffer, ViewsAtAnOffset) {
