@@ -102,6 +102,7 @@ Image::Image(const Record& record, const Decoding& decoding, const std::string& 
     return;
   }
   try {
+    if (record.bytes.empty()) throw DataError("empty file");
     if (!is_jpeg(record.bytes)) {
       decode_whole();
       return;
@@ -177,7 +178,6 @@ Record read_image(const std::string& path, const Decoding& decoding) {
   record.encoded = true;
   record.bytes.assign(std::istreambuf_iterator<char>(file), {});
   if (!file.is_open() || file.bad()) throw DataError(path + ": cannot be read");
-  if (record.bytes.empty()) throw DataError(path + ": empty file");
   decode(record, decoding, path);
   return record;
 }

@@ -123,7 +123,7 @@ TEST(Image, DamagedAndForeignFilesAreNamed) {
   EXPECT_ONE_LINE(error({file.begin(), file.begin() + 100}), "source: record a.jpg: ", "JPEG");
   EXPECT_ONE_LINE(error({file.begin(), file.begin() + 3}), "source: record a.jpg: ", "JPEG");
   EXPECT_ONE_LINE(error({'h', 'e', 'l', 'l', 'o'}), "source: record a.jpg: not an image");
-  EXPECT_ONE_LINE(error({}), "source: record a.jpg: not an image");
+  EXPECT_ONE_LINE(error({}), "source: record a.jpg: empty file");
   Random random(3, 0, Use::test);
   int refused = 0;
   for (int i = 0; i < 300; ++i) {  // whatever happens, it is an image or a DataError
@@ -141,15 +141,30 @@ TEST(Image, DamagedAndForeignFilesAreNamed) {
   EXPECT_GT(refused, 30);
 }
 
-TEST(Image, CmykIsDecoded) {
-  const std::vector<uint8_t> file = jpeg_file({.name = "cmyk", .channels = 4}, 40, 56);
-  EXPECT_EQ(decoded(file).shape, (Shape{3, 40, 56}));
-  EXPECT_EQ(decoded(file, {Colour::grey}).shape, (Shape{1, 40, 56}));
-  EXPECT_ONE_LINE(
-      error_of<DataError>([&] {
-        decoded({file.begin(), file.end() - static_cast<std::ptrdiff_t>(file.size()) / 4});
-      }),
-      "truncated");
+// As programs write it, CMYK is inverted: red is cyan times black.
+TEST(Image, CmykAndYcckBecomeColours) {
+  const std::vector<uint8_t> inks = picture(40, 56, 4);
+  for (const bool ycck : {false, true}) {
+    JpegKind kind{.name = "cmyk", .channels = 4};
+    kind.ycck = ycck;
+    const std::vector<uint8_t> file = jpeg_file(kind, 40, 56);
+    const Record image = decoded(file);
+    ASSERT_EQ(image.shape, (Shape{3, 40, 56}));
+    double difference = 0;
+    for (size_t i = 0; i < 40 * 56; ++i) {
+      for (size_t c = 0; c < 3; ++c) {
+        const double wanted = inks[4 * i + 2 - c] * inks[4 * i + 3] / 255.0;
+        difference += std::abs(image.bytes[c * 40 * 56 + i] - wanted);
+      }
+    }
+    EXPECT_LT(difference / (3 * 40 * 56), 4) << ycck;
+    EXPECT_EQ(decoded(file, {Colour::grey}).shape, (Shape{1, 40, 56}));
+    const auto cut = static_cast<std::ptrdiff_t>(file.size()) / 4;
+    EXPECT_ONE_LINE(error_of<DataError>([&] {
+                      decoded({file.begin(), file.end() - cut});
+                    }),
+                    "truncated");
+  }
 }
 
 TEST(Image, APngIsRecognisedByItsContent) {

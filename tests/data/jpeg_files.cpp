@@ -10,9 +10,7 @@
 #include "resnet/base/random.h"
 
 namespace resnet::testing {
-namespace {
 
-// (height, width, channels) interleaved.
 std::vector<uint8_t> picture(int height, int width, int channels, uint32_t seed) {
   std::vector<uint8_t> out;
   Random noise(seed, 0, Use::test);
@@ -28,8 +26,6 @@ std::vector<uint8_t> picture(int height, int width, int channels, uint32_t seed)
   }
   return out;
 }
-
-}  // namespace
 
 std::vector<uint8_t> jpeg_file(const JpegKind& kind, int height, int width, uint32_t seed) {
   std::vector<uint8_t> pixels = picture(height, width, kind.channels, seed);
@@ -48,6 +44,7 @@ std::vector<uint8_t> jpeg_file(const JpegKind& kind, int height, int width, uint
                                              : JCS_CMYK;
   jpeg_set_defaults(&info);
   if (kind.rgb) jpeg_set_colorspace(&info, JCS_RGB);
+  if (kind.ycck) jpeg_set_colorspace(&info, JCS_YCCK);
   jpeg_set_quality(&info, 90, TRUE);
   if (kind.channels == 3 && !kind.rgb) {
     info.comp_info[0].h_samp_factor = kind.across;

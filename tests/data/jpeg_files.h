@@ -14,9 +14,12 @@ struct JpegKind {
   bool progressive = false;
   int restart_rows = 0;  // rows of blocks between restart marks; 0: none
   bool rgb = false;      // stored without a change of colour space
+  bool ycck = false;     // CMYK whose first three channels are stored as brightness and chroma
 };
 
-// The file of a smooth picture with edges and noise; quality 90.
+// A smooth picture with edges and noise, (height,width,channels).
+std::vector<uint8_t> picture(int height, int width, int channels, uint32_t seed = 1);
+// The file of this picture; quality 90.
 std::vector<uint8_t> jpeg_file(const JpegKind& kind, int height, int width, uint32_t seed = 1);
 
 // Puts an EXIF block with this orientation (1 to 8) behind the first marker.
