@@ -106,9 +106,9 @@ uint64_t identity_of(const DataSource& source, const ConvertOptions& options) {
   };
   add(options.description);
   add(std::to_string(options.label_checksum));
-  for (const int64_t value :
-       {int64_t{options.raw}, options.shorter_side, int64_t{options.quality},
-        int64_t{options.shuffle}, options.shuffle ? static_cast<int64_t>(options.seed) : 0}) {
+  for (const int64_t value : {int64_t{options.raw}, options.shorter_side, int64_t{options.quality},
+                              int64_t{options.exif_orientation}, int64_t{options.shuffle},
+                              options.shuffle ? static_cast<int64_t>(options.seed) : 0}) {
     add(std::to_string(value));
   }
   for (const std::string& name : source.class_names()) add(name);
