@@ -1,69 +1,28 @@
 // `resnet predict`: what images show.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <numeric>
 
+#include "class_names.h"
 #include "cli.h"
 #include "flags.h"
 #include "net_file.h"
 #include "net_input.h"
 #include "resnet/base/json.h"
 #include "resnet/eval/evaluate.h"
+#include "resnet/eval/predictions.h"
 #include "setup.h"
 
-DEFINE_string(labels, "",
-              "FILE: names of the classes, one a line, in place of those in the weights");
 DEFINE_int32(top, 5, "N: classes to print per image");
 
 namespace resnet::cli {
 namespace {
 
-struct Guess {
-  size_t label = 0;
-  float probability = 0;
-};
-
-// Names of classes by label; classes beyond them are called "class 7".
-class ClassNames {
- public:
-  explicit ClassNames(const Preprocessing& preprocessing)
-      : names_(preprocessing.class_name().begin(), preprocessing.class_name().end()) {
-    if (FLAGS_labels.empty()) return;
-    std::ifstream file(FLAGS_labels);
-    if (!file) throw DataError(FLAGS_labels + ": cannot be read");
-    names_.clear();
-    for (std::string line; std::getline(file, line);) names_.push_back(line);
-  }
-
-  std::string of(size_t label) const {
-    return label < names_.size() ? names_[label] : "class " + std::to_string(label);
-  }
-
- private:
-  std::vector<std::string> names_;
-};
-
-// Whether a layer makes probabilities of what it reads.
-bool is_softmax_top(const NetFile& file, const std::string& blob) {
-  for (const LayerParameter& layer : file.net.layer()) {
-    if (layer.type() == "Softmax" && layer.top_size() > 0 && layer.top(0) == blob) return true;
-  }
-  return false;
-}
-
-void softmax(std::span<float> scores) {
-  const float largest = *std::max_element(scores.begin(), scores.end());
-  for (float& score : scores) score = std::exp(score - largest);
-  const float sum = std::accumulate(scores.begin(), scores.end(), 0.0F);
-  for (float& score : scores) score /= sum;
-}
-
-std::vector<Guess> best_guesses(std::span<const float> probabilities) {
+std::vector<Guess> best_guesses(std::span<const double> probabilities) {
   std::vector<Guess> guesses;
-  for (size_t i = 0; i < probabilities.size(); ++i) guesses.push_back({i, probabilities[i]});
+  for (const double probability : probabilities) {
+    guesses.push_back({static_cast<int64_t>(guesses.size()), probability});
+  }
   const auto count = std::min<size_t>(static_cast<size_t>(FLAGS_top), guesses.size());
   const auto end = guesses.begin() + static_cast<std::ptrdiff_t>(count);
   std::partial_sort(guesses.begin(), end, guesses.end(), [](const Guess& a, const Guess& b) {
@@ -78,7 +37,7 @@ void print(const std::string& image, const std::vector<Guess>& guesses, const Cl
   std::cout << "---------- Prediction for " << image << " ----------\n";
   for (const Guess& guess : guesses) {
     char probability[32];
-    std::snprintf(probability, sizeof probability, "%.4f", static_cast<double>(guess.probability));
+    std::snprintf(probability, sizeof probability, "%.4f", guess.probability);
     std::cout << probability << " - \"" << names.of(guess.label) << "\"\n";
   }
   std::cout.flush();
@@ -100,12 +59,12 @@ ExitCode run(const Operands& operands) {
   const std::vector<std::string> images = image_paths(operands);
   const NetFile file = read_net_file(TEST);
   const std::string scores = score_blob(file.net, file.graph_options(TEST));
-  const bool normalised = is_softmax_top(file, scores);
+  const bool normalised = is_softmax_top(file.net, file.graph_options(TEST), scores);
 
   const std::shared_ptr<Backend> backend = open_backend();
   const Preprocessing preprocessing =
       preprocessing_for(file, read_caffemodel(FLAGS_weights).preprocessing);
-  const ClassNames names(preprocessing);
+  const ClassNames names({preprocessing.class_name().begin(), preprocessing.class_name().end()});
   const std::unique_ptr<NetInput> input = image_input(file, images, preprocessing);
   const std::unique_ptr<Net> net = build_net(file, backend, TEST, input->shapes());
   load_weights_flag(*net);
@@ -115,8 +74,9 @@ ExitCode run(const Operands& operands) {
     HostArray values = net->read(session, scores);
     const auto classes = values.data.size() / static_cast<size_t>(count);
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-      const std::span<float> row = std::span(values.data).subspan(i * classes, classes);
-      if (!normalised) softmax(row);
+      const auto scored = std::span(values.data).subspan(i * classes, classes);
+      const std::vector<double> row =
+          normalised ? std::vector<double>(scored.begin(), scored.end()) : softmax(scored);
       const std::string& image = images[static_cast<size_t>(begin) + i];
       if (FLAGS_json) {
         predictions.push(to_json(image, best_guesses(row), names));
