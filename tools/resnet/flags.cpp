@@ -5,7 +5,7 @@ DEFINE_string(solver, "", "FILE: the solver (prototxt)");
 DEFINE_string(weights, "", "FILE: the weights (caffemodel)");
 DEFINE_string(source, "",
               "PATH: an LMDB folder, a folder of CIFAR-10's binary files, or such files");
-DEFINE_string(list, "", "FILE: images, one path a line");
+DEFINE_string(list, "", "FILE: images, one path a line, a label behind it or not");
 DEFINE_string(output, "", "PATH: where to write");
 DEFINE_string(input_shape, "",
               "C,H,W: shape of an image, for Data layers whose source is not there");
