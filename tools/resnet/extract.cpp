@@ -6,10 +6,12 @@
 
 #include "cli.h"
 #include "flags.h"
+#include "image_files.h"
 #include "net_file.h"
 #include "net_input.h"
 #include "npy.h"
 #include "resnet/base/json.h"
+#include "resnet/io/files.h"
 #include "setup.h"
 
 DEFINE_string(blobs, "", "NAMES: blobs to write, joined by commas, with their values at the end");
@@ -39,6 +41,9 @@ std::vector<Output> wanted_outputs() {
   for (const std::string& name : split_list(FLAGS_blobs)) add(name, "");
   for (const std::string& name : split_list(FLAGS_layers)) add(name, "layer:");
   for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].path == FLAGS_output + "/labels.npy") {
+      throw ConfigError("'labels' cannot be extracted: labels.npy holds the labels of the images");
+    }
     for (size_t j = 0; j < i; ++j) {
       if (outputs[i].path != outputs[j].path) continue;
       throw ConfigError("two outputs would be written to " + outputs[i].path +
@@ -60,6 +65,21 @@ std::unique_ptr<NetInput> open_input(const NetFile& file, const Operands& images
   if (has_images) return image_input(file, image_paths(images), preprocessing);
   return source_input(file, FLAGS_source, preprocessing);
 }
+
+// What the rows of all outputs belong to.
+struct Rows {
+  std::string keys;  // a line each
+  std::vector<int64_t> labels;
+
+  void add(const NetInput& input) {
+    for (const std::string& key : input.keys()) keys += key + "\n";
+    for (const float label : input.labels()) labels.push_back(static_cast<int64_t>(label));
+  }
+  void write() const {
+    if (!keys.empty()) write_file_atomic(FLAGS_output + "/keys.txt", {keys});
+    if (!labels.empty()) write_npy(FLAGS_output + "/labels.npy", labels);
+  }
+};
 
 // Appends a batch's values; the first batch tells the shape.
 void append(Output& output, const HostArray& values, int64_t count, int64_t total) {
@@ -103,10 +123,13 @@ ExitCode run(const Operands& images) {
   std::vector<std::string> keep;
   keep.reserve(outputs.size());
   for (const Output& output : outputs) keep.push_back(output.blob);
+  Rows rows;
   run_batches(*net, *input, keep, [&](Session& session, int64_t, int64_t count) {
     for (Output& output : outputs)
       append(output, net->read(session, output.blob), count, input->size());
+    rows.add(*input);
   });
+  rows.write();
   for (Output& output : outputs) output.writer->finish();
   report(outputs, input->size(), *backend);
   return ExitCode::ok;
@@ -121,7 +144,9 @@ extern const Command kExtract = {
     .computes = true,
     .flags = {required("model"),
               required("weights"),
-              required("output", "DIR: where NAME.npy is written"),
+              required(
+                  "output",
+                  "DIR: where NAME.npy is written, with keys.txt and labels.npy of the images"),
               {"blobs"},
               {"layers"},
               {"source"},

@@ -6,7 +6,7 @@ DEFINE_string(weights, "", "FILE: the weights (caffemodel)");
 DEFINE_string(source, "",
               "PATH: an LMDB folder, a folder of class folders, a tar file, a list of lines \"path "
               "label\", or CIFAR-10's binary files");
-DEFINE_string(list, "", "FILE: images, one path a line");
+DEFINE_string(list, "", "FILE: images, one path a line, a label behind it or not");
 DEFINE_string(labels, "",
               "FILE: names of the classes, one a line, in place of those in the weights");
 DEFINE_string(output, "", "PATH: where to write");

@@ -1,12 +1,12 @@
 #include "net_input.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "flags.h"
 #include "npy.h"
 #include "progress.h"
 #include "resnet/base/error.h"
+#include "resnet/base/parallel.h"
 #include "resnet/data/image.h"
 #include "resnet/data/source.h"
 #include "resnet/data/transform.h"
@@ -47,16 +47,20 @@ class ImageInput : public NetInput {
 
   void fill(Net& net, Session& session, int64_t begin, int64_t count) override {
     const Tensor input = image_tensor(net, session);
-    float* out = input.as<float>();
-    for (int64_t i = begin; i < begin + count; ++i) {
-      const std::string& path = paths_[static_cast<size_t>(i)];
-      const Record record = read(path);
-      const Shape shape = shape_of(path, record);
-      check_fits(path, shape, input);
-      transformer_.apply(record, 0, 0, out);
-      out += shape.count();
-    }
+    const auto first = paths_.begin() + begin;
+    batch_.assign(first, first + count);
+    parallel_for(count, 1, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i) {
+        const std::string& path = batch_[static_cast<size_t>(i)];
+        const Record record = read(path);
+        const Shape shape = shape_of(path, record);
+        check_fits(path, shape, input);
+        transformer_.apply(record, 0, 0, input.as<float>() + i * shape.count());
+      }
+    });
   }
+
+  std::vector<std::string> keys() const override { return batch_; }
 
  private:
   Record read(const std::string& path) const {
@@ -73,7 +77,7 @@ class ImageInput : public NetInput {
     }
   }
 
-  std::vector<std::string> paths_;
+  std::vector<std::string> paths_, batch_;
   Preprocessing preprocessing_;
   Transformer transformer_;
   Shapes shapes_;
@@ -116,10 +120,40 @@ class FeedInput : public NetInput {
   int64_t batch() const override { return feed_.batch(); }
   Shapes shapes() const override { return shapes_; }
   void fill(Net& net, Session& session, int64_t, int64_t) override { feed_.fill(net, session); }
+  std::vector<float> labels() const override { return feed_.labels(); }
+  std::vector<std::string> keys() const override {
+    std::vector<std::string> keys = feed_.last_keys();
+    keys.resize(feed_.labels().size());  // those of the first data layer
+    return keys;
+  }
 
  private:
   Feed feed_;
   Shapes shapes_;
+};
+
+// A source whose images are decoded and scaled as the preprocessing says, whatever their size.
+class ScaledSource : public DataSource {
+ public:
+  ScaledSource(SourcePtr source, const Preprocessing& rule)
+      : source_(std::move(source)), rule_(rule), colour_(Transformer(rule).colour()) {}
+
+  std::string name() const override { return source_->name(); }
+  int64_t size() const override { return source_->size(); }
+  std::string key(int64_t i) const override { return source_->key(i); }
+  std::vector<std::string> class_names() const override { return source_->class_names(); }
+  Record read(int64_t i) const override {
+    Record record = source_->read(i);
+    if (record.bytes.empty()) return record;  // floats are no pictures
+    decode(record, colour_, source_->name());
+    resize(record, rule_);
+    return record;
+  }
+
+ private:
+  SourcePtr source_;
+  Preprocessing rule_;
+  Colour colour_;
 };
 
 // The name of the input that takes images, as the file has it.
@@ -156,8 +190,8 @@ Feed source_feed(const NetFile& file, const std::string& source,
   LoaderOptions options;
   options.batch = preferred_batch();
   options.loader_threads = FLAGS_loader_threads;
-  auto loader =
-      std::make_unique<Loader>(open_source(source, TEST), Transformer(preprocessing), options);
+  auto images = std::make_shared<ScaledSource>(open_source(source, TEST), preprocessing);
+  auto loader = std::make_unique<Loader>(std::move(images), Transformer(preprocessing), options);
   const LayerParameter* layer = data_layer(file, TEST);
   const bool labelled = layer != nullptr && layer->top_size() > 1;
   return Feed(std::move(loader), image_blob(file), labelled ? layer->top(1) : "");
@@ -170,19 +204,6 @@ std::unique_ptr<NetInput> own_input(const NetFile& file) {
   }
   Shapes shapes = feed.shapes();
   return std::make_unique<FeedInput>(std::move(feed), std::move(shapes));
-}
-
-std::vector<std::string> image_paths(const std::vector<std::string>& operands) {
-  std::vector<std::string> paths = operands;
-  if (!FLAGS_list.empty()) {
-    std::ifstream file(FLAGS_list);
-    if (!file) throw DataError(FLAGS_list + ": cannot be read");
-    for (std::string line; std::getline(file, line);) {
-      if (!line.empty()) paths.push_back(line);
-    }
-  }
-  if (paths.empty()) throw ConfigError("no images; name files, or a file of their paths by --list");
-  return paths;
 }
 
 void run_batches(Net& net, NetInput& input, const std::vector<std::string>& keep,

@@ -21,6 +21,9 @@ class NetInput {
   // Writes the images [begin, begin + count) to the inputs of a session planned for `count`. Called
   // in order.
   virtual void fill(Net& net, Session& session, int64_t begin, int64_t count) = 0;
+  // Of the last batch: keys of records or paths of images, and labels. Empty where there are none.
+  virtual std::vector<std::string> keys() const { return {}; }
+  virtual std::vector<float> labels() const { return {}; }
 };
 
 // How images become input of this net: as stored with its weights, else as its data layer says, else
@@ -40,9 +43,6 @@ Feed source_feed(const NetFile& file, const std::string& source,
                  const Preprocessing& preprocessing);
 // The data set that the net names.
 std::unique_ptr<NetInput> own_input(const NetFile& file);
-
-// Operands, and the lines of --list. Throws ConfigError when there are none.
-std::vector<std::string> image_paths(const std::vector<std::string>& operands);
 
 // Runs the net over its input, batch by batch, keeping the blobs `keep`, and calls `each` after every
 // batch.

@@ -17,10 +17,11 @@ static_assert(std::endian::native == std::endian::little,
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr size_t kAlignment = 64;  // of the data in the file
 
-std::string header(const Shape& shape) {
+// `type`: as NumPy writes it, "<f4".
+std::string header(const std::string& type, const Shape& shape) {
   std::string dims;
   for (const int64_t dim : shape.dims()) dims += std::to_string(dim) + ",";
-  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + dims + "), }";
+  std::string text = "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + dims + "), }";
   const size_t before = kMagic.size() + 4;  // version and length
   text.resize((before + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment - before - 1,
               ' ');
@@ -117,12 +118,18 @@ HostArray read_npy(const std::string& path) {
   return array;
 }
 
+void write_npy(const std::string& path, std::span<const int64_t> values) {
+  const std::string head = header("<i8", {static_cast<int64_t>(values.size())});
+  const std::string_view data(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+  write_file_atomic(path, {head, data});
+}
+
 NpyWriter::NpyWriter(const std::string& path, const Shape& shape)
     : path_(path),
       temporary_(path + ".tmp"),
       left_(shape.count()),
       file_(temporary_, std::ios::binary | std::ios::trunc) {
-  const std::string head = header(shape);
+  const std::string head = header("<f4", shape);
   file_.write(head.data(), static_cast<std::streamsize>(head.size()));
   check(file_.good());
 }

@@ -14,6 +14,9 @@ namespace resnet::cli {
 // Reads an array of 4- or 8-byte floats, or of bytes, in C order. Throws DataError.
 HostArray read_npy(const std::string& path);
 
+// Writes a vector of int64. Throws DataError.
+void write_npy(const std::string& path, std::span<const int64_t> values);
+
 // Writes a float32 array row by row, a row being everything behind the first dimension. The file
 // appears when it is finished.
 class NpyWriter {

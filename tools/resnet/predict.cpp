@@ -1,68 +1,36 @@
 // `resnet predict`: what images show.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <numeric>
 
+#include "class_names.h"
 #include "cli.h"
 #include "flags.h"
+#include "ilsvrc.h"
+#include "image_files.h"
 #include "net_file.h"
 #include "net_input.h"
 #include "resnet/base/json.h"
 #include "resnet/eval/evaluate.h"
+#include "resnet/eval/predictions.h"
+#include "resnet/io/files.h"
 #include "setup.h"
 
 DEFINE_int32(top, 5, "N: classes to print per image");
+DEFINE_string(submission, "",
+              "FILE: write five ILSVRC IDs a line, images by file name, in place of printing");
+DEFINE_string(ids, "",
+              "FILE: ILSVRC's IDs for --submission: lines 'WNID ID', or one ID a line by label");
 
 namespace resnet::cli {
 namespace {
 
-struct Guess {
-  size_t label = 0;
-  float probability = 0;
-};
-
-// Names of classes by label; classes beyond them are called "class 7".
-class ClassNames {
- public:
-  explicit ClassNames(const Preprocessing& preprocessing)
-      : names_(preprocessing.class_name().begin(), preprocessing.class_name().end()) {
-    if (FLAGS_labels.empty()) return;
-    std::ifstream file(FLAGS_labels);
-    if (!file) throw DataError(FLAGS_labels + ": cannot be read");
-    names_.clear();
-    for (std::string line; std::getline(file, line);) names_.push_back(line);
-  }
-
-  std::string of(size_t label) const {
-    return label < names_.size() ? names_[label] : "class " + std::to_string(label);
-  }
-
- private:
-  std::vector<std::string> names_;
-};
-
-// Whether a layer makes probabilities of what it reads.
-bool is_softmax_top(const NetFile& file, const std::string& blob) {
-  for (const LayerParameter& layer : file.net.layer()) {
-    if (layer.type() == "Softmax" && layer.top_size() > 0 && layer.top(0) == blob) return true;
-  }
-  return false;
-}
-
-void softmax(std::span<float> scores) {
-  const float largest = *std::max_element(scores.begin(), scores.end());
-  for (float& score : scores) score = std::exp(score - largest);
-  const float sum = std::accumulate(scores.begin(), scores.end(), 0.0F);
-  for (float& score : scores) score /= sum;
-}
-
-std::vector<Guess> best_guesses(std::span<const float> probabilities) {
+std::vector<Guess> best_guesses(std::span<const double> probabilities, int most) {
   std::vector<Guess> guesses;
-  for (size_t i = 0; i < probabilities.size(); ++i) guesses.push_back({i, probabilities[i]});
-  const auto count = std::min<size_t>(static_cast<size_t>(FLAGS_top), guesses.size());
+  for (const double probability : probabilities) {
+    guesses.push_back({static_cast<int64_t>(guesses.size()), probability});
+  }
+  const auto count = std::min<size_t>(static_cast<size_t>(most), guesses.size());
   const auto end = guesses.begin() + static_cast<std::ptrdiff_t>(count);
   std::partial_sort(guesses.begin(), end, guesses.end(), [](const Guess& a, const Guess& b) {
     return a.probability != b.probability ? a.probability > b.probability : a.label < b.label;
@@ -76,7 +44,7 @@ void print(const std::string& image, const std::vector<Guess>& guesses, const Cl
   std::cout << "---------- Prediction for " << image << " ----------\n";
   for (const Guess& guess : guesses) {
     char probability[32];
-    std::snprintf(probability, sizeof probability, "%.4f", static_cast<double>(guess.probability));
+    std::snprintf(probability, sizeof probability, "%.4f", guess.probability);
     std::cout << probability << " - \"" << names.of(guess.label) << "\"\n";
   }
   std::cout.flush();
@@ -93,36 +61,75 @@ Json to_json(const std::string& image, const std::vector<Guess>& guesses, const 
   return Json().set("image", image).set("classes", classes);
 }
 
-ExitCode run(const Operands& operands) {
+// The file of --submission.
+class Submission {
+ public:
+  static bool wanted() { return !FLAGS_submission.empty(); }
+
+  void add(std::span<const double> probabilities, const ClassNames& names) {
+    const auto classes = static_cast<int64_t>(probabilities.size());
+    if (ids_.empty()) {
+      if (classes < kGuesses) throw ConfigError("--submission takes a net of five classes or more");
+      ids_ = ilsvrc_ids(FLAGS_ids, names, classes);
+    }
+    text_ += submission_line(best_guesses(probabilities, kGuesses), ids_);
+  }
+  void write() const { write_file_atomic(FLAGS_submission, {text_}); }
+
+ private:
+  static constexpr int kGuesses = 5;  // a line
+  std::vector<int64_t> ids_;          // by label
+  std::string text_;
+};
+
+void check_flags() {
   if (FLAGS_top < 1) throw ConfigError("--top takes a number from 1");
-  const std::vector<std::string> images = image_paths(operands);
+  if (FLAGS_submission.empty() != FLAGS_ids.empty()) {
+    throw ConfigError("--submission and --ids go together: ILSVRC's IDs are in no order of labels");
+  }
+  if (Submission::wanted()) prepare_directory_of(FLAGS_submission);
+}
+
+// Probabilities of the classes from the scores of one image.
+std::vector<double> probabilities_of(std::span<const float> scores, bool normalised) {
+  return normalised ? std::vector<double>(scores.begin(), scores.end()) : softmax(scores);
+}
+
+ExitCode run(const Operands& operands) {
+  check_flags();
+  std::vector<std::string> images = image_paths(operands);
+  if (Submission::wanted()) images = in_submission_order(std::move(images));
   const NetFile file = read_net_file(TEST);
-  const std::string scores = score_blob(file.net, file.graph_options(TEST));
-  const bool normalised = is_softmax_top(file, scores);
+  const GraphOptions graph = file.graph_options(TEST);
+  const std::string scores = score_blob(file.net, graph);
+  const bool normalised = is_softmax_top(file.net, graph, scores);
 
   const std::shared_ptr<Backend> backend = open_backend();
   const Preprocessing preprocessing =
       preprocessing_for(file, read_caffemodel(FLAGS_weights).preprocessing);
-  const ClassNames names(preprocessing);
+  const ClassNames names({preprocessing.class_name().begin(), preprocessing.class_name().end()});
   const std::unique_ptr<NetInput> input = image_input(file, images, preprocessing);
   const std::unique_ptr<Net> net = build_net(file, backend, TEST, input->shapes());
   load_weights_flag(*net);
 
   Json predictions = Json::array();
+  Submission submission;
   run_batches(*net, *input, {scores}, [&](Session& session, int64_t begin, int64_t count) {
-    HostArray values = net->read(session, scores);
+    const HostArray values = net->read(session, scores);
     const auto classes = values.data.size() / static_cast<size_t>(count);
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-      const std::span<float> row = std::span(values.data).subspan(i * classes, classes);
-      if (!normalised) softmax(row);
+      const std::vector<double> row =
+          probabilities_of(std::span(values.data).subspan(i * classes, classes), normalised);
       const std::string& image = images[static_cast<size_t>(begin) + i];
+      if (Submission::wanted()) submission.add(row, names);
       if (FLAGS_json) {
-        predictions.push(to_json(image, best_guesses(row), names));
-      } else {
-        print(image, best_guesses(row), names);
+        predictions.push(to_json(image, best_guesses(row, FLAGS_top), names));
+      } else if (!Submission::wanted()) {
+        print(image, best_guesses(row, FLAGS_top), names);
       }
     }
   });
+  if (Submission::wanted()) submission.write();
   if (FLAGS_json) {
     std::cout << Json()
                      .set("images", images.size())
@@ -130,6 +137,8 @@ ExitCode run(const Operands& operands) {
                      .set("device", backend->description())
                      .str()
               << '\n';
+  } else if (Submission::wanted()) {
+    std::cout << FLAGS_submission << ": " << images.size() << " images\n";
   }
   return ExitCode::ok;
 }
@@ -139,13 +148,15 @@ ExitCode run(const Operands& operands) {
 extern const Command kPredict = {
     .name = "predict",
     .summary = "Name what images show, with probabilities",
-    .operands = "IMAGE...",
+    .operands = "IMAGE|DIR...",
     .computes = true,
     .flags = {required("model"),
               required("weights"),
               {"list"},
               {"labels"},
               {"top"},
+              {"submission"},
+              {"ids"},
               {"mean"},
               {"scale"},
               {"resize"},
@@ -156,7 +167,9 @@ extern const Command kPredict = {
               {"json"}},
     .examples =
         "resnet predict --model=deploy.prototxt --weights=net.caffemodel cat.jpg dog.png\n"
-        "resnet predict --model=deploy.prototxt --weights=net.caffemodel --list=images.txt --json",
+        "resnet predict --model=deploy.prototxt --weights=net.caffemodel --list=images.txt --json\n"
+        "resnet predict --model=deploy.prototxt --weights=net.caffemodel --submission=test.txt "
+        "--ids=ids.txt ILSVRC2012_img_test",
     .run = run,
 };
 

@@ -1,7 +1,6 @@
 // `resnet test`: error on a data set.
-#include <cstdio>
-#include <iostream>
 #include <optional>
+#include <span>
 
 #include "cli.h"
 #include "flags.h"
@@ -9,20 +8,22 @@
 #include "net_input.h"
 #include "progress.h"
 #include "report.h"
-#include "resnet/base/json.h"
 #include "resnet/eval/evaluate.h"
+#include "resnet/eval/predictions.h"
 #include "setup.h"
+#include "test_report.h"
+#include "test_result.h"
 #include "test_views.h"
 
 DEFINE_string(
     protocol, "1crop",
     "1crop|10crop|dense: how an image is looked at: its centre; corners, centre and their "
     "mirror images; whole, fully convolutionally, with its mirror image");
+DEFINE_string(report, "",
+              "DIR: also write figures, every prediction and a page to look at (report.html)");
 
 namespace resnet::cli {
 namespace {
-
-constexpr int kTopMore = 5;  // the error that is reported beside top-1
 
 // The images to test on: those at --source, or those that the net names.
 Feed open_images(const NetFile& file) {
@@ -40,56 +41,53 @@ Shapes input_shapes(const NetFile& file, const Feed& feed) {
   return shapes_for_images(file, TEST, feed.loader(0).record_shape());
 }
 
-void print_text(const ScoreResult& result) {
-  const ScoreMetrics& scores = result.metrics;
-  for (const Metric& metric : result.net.metrics) {
-    std::cout << metric.name << " = " << static_cast<float>(metric.value) << '\n';
+// Adds a batch of the feed to the log.
+void record(const Feed& feed, std::span<const float> scores, std::span<const float> labels,
+            PredictionLog* log) {
+  const std::vector<std::string> keys = feed.last_keys();
+  const size_t classes = scores.size() / labels.size();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    log->add(keys[i], static_cast<int64_t>(labels[i]), scores.subspan(i * classes, classes));
   }
-  char line[160];
-  std::snprintf(line, sizeof line, "error on %lld images (%s): top-1 %.2f %%",
-                static_cast<long long>(scores.images()), FLAGS_protocol.c_str(),
-                100 * scores.error(1));
-  std::cout << line;
-  if (scores.classes() > kTopMore) {
-    std::snprintf(line, sizeof line, ", top-5 %.2f %%", 100 * scores.error(kTopMore));
-    std::cout << line;
-  }
-  std::snprintf(line, sizeof line, "; %.1f images/s\n",
-                static_cast<double>(scores.images()) / result.net.seconds);
-  std::cout << line;
-}
-
-void print_json(const ScoreResult& result, const Net& net, const Backend& backend) {
-  const ScoreMetrics& scores = result.metrics;
-  Json out, outputs;
-  for (const Metric& metric : result.net.metrics) outputs.set(metric.name, metric.value);
-  out.set("test_error_top1", 100 * scores.error(1));
-  if (scores.classes() > kTopMore) out.set("test_error_top5", 100 * scores.error(kTopMore));
-  out.set("images", scores.images()).set("protocol", FLAGS_protocol).set("outputs", outputs);
-  out.set("images_per_s", static_cast<double>(scores.images()) / result.net.seconds);
-  out.set("peak_bytes", peak_bytes()).set("parameters", parameter_count(net));
-  out.set("device", backend.description());
-  std::cout << out.str() << '\n';
 }
 
 ExitCode run(const Operands&) {
-  if (FLAGS_protocol != "1crop" || wants_views()) return test_views();
+  std::optional<ReportFolder> report;
+  if (!FLAGS_report.empty()) report.emplace(FLAGS_report);
+  if (FLAGS_protocol != "1crop" || wants_views()) return test_views(report ? &*report : nullptr);
+
   const NetFile file = read_net_file(TEST);
-  const std::string scores = score_blob(file.net, file.graph_options(TEST));
+  const GraphOptions graph = file.graph_options(TEST);
+  const std::string scores = score_blob(file.net, graph);
   const std::shared_ptr<Backend> backend = open_backend();
   Feed feed = open_images(file);
   const std::unique_ptr<Net> net = build_net(file, backend, TEST, input_shapes(file, feed));
-  load_weights_flag(*net);
+  const WeightSet weights = load_weights_flag(*net);
 
+  PredictionLog log(is_softmax_top(file.net, graph, scores) ? ScoreKind::probabilities
+                                                            : ScoreKind::logits);
   Progress progress("images");
   EvalOptions options;
   options.progress = [&](int64_t images, int64_t total) { progress.show(images, total); };
-  const ScoreResult result = evaluate_single_view(*net, feed, scores, options);
-  if (FLAGS_json) {
-    print_json(result, *net, *backend);
-  } else {
-    print_text(result);
+  ScoreObserver observer;
+  if (report) {
+    observer = [&](auto values, auto labels) { record(feed, values, labels, &log); };
   }
+  const ScoreResult measured = evaluate_single_view(*net, feed, scores, options, observer);
+  const TestResult result{.protocol = FLAGS_protocol,
+                          .scores = measured.metrics,
+                          .outputs = measured.net.metrics,
+                          .seconds = measured.net.seconds,
+                          .parameters = parameter_count(*net)};
+  if (report) {
+    const DataSource& source = feed.loader(0).source();
+    write_report(*report, {result,
+                           log,
+                           source,
+                           class_names(source, weights.preprocessing),
+                           {{FLAGS_model, FLAGS_weights}}});
+  }
+  print(result, backend->description());
   return ExitCode::ok;
 }
 
@@ -107,6 +105,8 @@ extern const Command kTest = {
               {"protocol"},
               {"scales"},
               {"average"},
+              {"report"},
+              {"labels"},
               {"batch"},
               {"loader_threads"},
               {"stage"},
@@ -115,7 +115,8 @@ extern const Command kTest = {
               {"json"}},
     .examples =
         "resnet test --model=train_val.prototxt --weights=net.caffemodel\n"
-        "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=test_lmdb\n"
+        "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=test_lmdb "
+        "--report=report\n"
         "resnet test --model=deploy.prototxt --weights=net.caffemodel --source=val_lmdb "
         "--protocol=dense --scales=224,256,384,480,640",
     .run = run,

@@ -5,20 +5,20 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
-#include <iostream>
+#include <span>
 
 #include "flags.h"
 #include "net_file.h"
 #include "net_input.h"
 #include "progress.h"
-#include "report.h"
-#include "resnet/base/json.h"
 #include "resnet/base/parallel.h"
 #include "resnet/data/image.h"
 #include "resnet/eval/evaluate.h"
+#include "resnet/eval/predictions.h"
 #include "resnet/eval/protocol.h"
 #include "setup.h"
+#include "test_report.h"
+#include "test_result.h"
 
 DECLARE_string(protocol);
 DEFINE_string(scales, "", "N,N,..: shorter sides that images are scaled to, in pixels");
@@ -28,7 +28,6 @@ DEFINE_string(average, "probabilities",
 namespace resnet::cli {
 namespace {
 
-constexpr int kTopMore = 5;     // the error that is reported beside top-1
 constexpr int64_t kBlock = 16;  // images read and decoded at a time
 constexpr int64_t kCrops = 20;  // at a time, unless --batch says otherwise
 
@@ -65,7 +64,9 @@ Shape training_input(const NetFile& file, const Preprocessing& preprocessing) {
 }
 
 struct Model {
+  TestedModel paths;
   NetFile file;
+  Preprocessing rule;
   Colour colour;
   Scorer scorer;
 };
@@ -80,7 +81,7 @@ Model open_model(const std::string& net, const std::string& weights_path,
                 training_input(file, rule), protocol, FLAGS_batch > 0 ? FLAGS_batch : kCrops,
                 FLAGS_allow_missing);
   LOG(INFO) << weights_path << ": " << scorer.report().str();
-  return {std::move(file), colour, std::move(scorer)};
+  return {{net, weights_path}, std::move(file), rule, colour, std::move(scorer)};
 }
 
 std::vector<Model> open_models(const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
@@ -99,6 +100,13 @@ std::vector<Model> open_models(const std::shared_ptr<Backend>& backend, const Pr
     }
   }
   return models;
+}
+
+std::vector<TestedModel> tested_models(const std::vector<Model>& models) {
+  std::vector<TestedModel> paths;
+  paths.reserve(models.size());
+  for (const Model& model : models) paths.push_back(model.paths);
+  return paths;
 }
 
 SourcePtr open_images(const NetFile& file) {
@@ -121,8 +129,8 @@ std::vector<Record> read_block(const DataSource& source, int64_t begin, int64_t 
   return images;
 }
 
-void add_block(std::vector<Model>& models, const std::vector<Record>& images,
-               ScoreMetrics* metrics) {
+// Scores of images by class, averaged over the models: (images, classes).
+std::vector<float> average_scores(std::vector<Model>& models, const std::vector<Record>& images) {
   const auto classes = static_cast<size_t>(models[0].scorer.classes());
   std::vector<double> sums(images.size() * classes);
   for (Model& model : models) {
@@ -131,14 +139,12 @@ void add_block(std::vector<Model>& models, const std::vector<Record>& images,
       for (size_t k = 0; k < classes; ++k) sums[i * classes + k] += scores[i][k];
     }
   }
-  std::vector<float> averages, labels;
+  std::vector<float> averages;
   averages.reserve(sums.size());
-  labels.reserve(images.size());
   for (const double sum : sums) {
     averages.push_back(static_cast<float>(sum / static_cast<double>(models.size())));
   }
-  for (const Record& image : images) labels.push_back(static_cast<float>(image.label));
-  metrics->add(averages, labels, static_cast<int64_t>(classes));
+  return averages;
 }
 
 // The largest of the images' shorter sides, or `least`.
@@ -149,51 +155,34 @@ int64_t shorter_side(const std::vector<Record>& images, int64_t least) {
   return least;
 }
 
+// What is counted over the images.
+struct Counts {
+  ScoreMetrics metrics;
+  PredictionLog log;
+  int64_t side = 0;  // the largest of the images' shorter sides
+};
+
+void add_block(const std::vector<Record>& images, const std::vector<float>& scores,
+               bool keep_predictions, Counts* counts) {
+  std::vector<float> labels;
+  labels.reserve(images.size());
+  for (const Record& image : images) labels.push_back(static_cast<float>(image.label));
+  const size_t classes = scores.size() / images.size();
+  counts->metrics.add(scores, labels, static_cast<int64_t>(classes));
+  counts->side = shorter_side(images, counts->side);
+  if (!keep_predictions) return;
+  for (size_t i = 0; i < images.size(); ++i) {
+    counts->log.add(images[i].key, images[i].label,
+                    std::span(scores).subspan(i * classes, classes));
+  }
+}
+
 // A database that was made for smaller scales shows nothing new at larger ones.
 void warn_of_enlarging(const std::string& source, int64_t side, const Protocol& protocol) {
   const auto largest = std::max_element(protocol.scales.begin(), protocol.scales.end());
   if (largest == protocol.scales.end() || side == 0 || side >= *largest) return;
   LOG(WARNING) << source << ": no image has a shorter side over " << side << " pixels, but scale "
                << *largest << " is asked for; all are enlarged. Convert the original images";
-}
-
-std::string error_text(const ScoreMetrics& metrics, int top_k) {
-  const Interval interval = wilson_interval(metrics.error(top_k), metrics.images());
-  char text[80];
-  std::snprintf(text, sizeof text, "top-%d %.2f %% [%.2f, %.2f]", top_k, 100 * metrics.error(top_k),
-                100 * interval.low, 100 * interval.high);
-  return text;
-}
-
-Json error_json(const ScoreMetrics& metrics, int top_k) {
-  const Interval interval = wilson_interval(metrics.error(top_k), metrics.images());
-  return Json::array().push(100 * interval.low).push(100 * interval.high);
-}
-
-void print(const ScoreMetrics& metrics, const std::string& protocol, size_t models,
-           const Backend& backend, double seconds) {
-  const bool more = metrics.classes() > kTopMore;
-  const double rate = static_cast<double>(metrics.images()) / seconds;
-  if (FLAGS_json) {
-    Json out;
-    out.set("test_error_top1", 100 * metrics.error(1));
-    out.set("test_error_top1_interval", error_json(metrics, 1));
-    if (more) {
-      out.set("test_error_top5", 100 * metrics.error(kTopMore));
-      out.set("test_error_top5_interval", error_json(metrics, kTopMore));
-    }
-    out.set("images", metrics.images()).set("protocol", protocol);
-    out.set("models", static_cast<int64_t>(models)).set("images_per_s", rate);
-    out.set("peak_bytes", peak_bytes()).set("device", backend.description());
-    std::cout << out.str() << '\n';
-    return;
-  }
-  char end[40];
-  std::snprintf(end, sizeof end, "; %.1f images/s", rate);
-  std::cout << "error on " << metrics.images() << " images (" << protocol
-            << (models > 1 ? ", " + std::to_string(models) + " models" : "")
-            << "): " << error_text(metrics, 1) << (more ? ", " + error_text(metrics, kTopMore) : "")
-            << end << '\n';
 }
 
 }  // namespace
@@ -203,7 +192,7 @@ bool wants_views() {
          split_list(FLAGS_weights).size() > 1;
 }
 
-ExitCode test_views() {
+ExitCode test_views(ReportFolder* report) {
   const Protocol protocol = read_protocol();
   const std::shared_ptr<Backend> backend = open_backend();
   std::vector<Model> models = open_models(backend, protocol);
@@ -216,18 +205,26 @@ ExitCode test_views() {
 
   const auto start = std::chrono::steady_clock::now();
   Progress progress("images");
-  ScoreMetrics metrics;
-  int64_t side = 0;
+  Counts counts{.metrics = {}, .log = PredictionLog(protocol.average)};
   for (int64_t begin = 0; begin < source->size(); begin += kBlock) {
     const int64_t end = std::min(begin + kBlock, source->size());
     const std::vector<Record> images = read_block(*source, begin, end, models[0].colour);
-    side = shorter_side(images, side);
-    add_block(models, images, &metrics);
+    add_block(images, average_scores(models, images), report != nullptr, &counts);
     progress.show(end, source->size());
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  warn_of_enlarging(source->name(), side, protocol);
-  print(metrics, protocol.str(), models.size(), *backend, elapsed.count());
+  warn_of_enlarging(source->name(), counts.side, protocol);
+  const TestResult result{.protocol = protocol.str(),
+                          .models = static_cast<int64_t>(models.size()),
+                          .scores = counts.metrics,
+                          .outputs = {},
+                          .seconds = elapsed.count(),
+                          .parameters = {}};
+  if (report != nullptr) {
+    write_report(*report, {result, counts.log, *source, class_names(*source, models[0].rule),
+                           tested_models(models)});
+  }
+  print(result, backend->description());
   return ExitCode::ok;
 }
 
