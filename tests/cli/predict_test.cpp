@@ -12,9 +12,18 @@ namespace {
 // Six classes whose scores are multiples of the image's mean in one plane: the order of the classes is
 // known without training.
 constexpr char kSix[] = R"(name: "Six"
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
-layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { pool: AVE global_pooling: true } }
-layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param { num_output: 6 bias_term: false } }
+layer {
+  name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } }
+}
+layer {
+  name: "pool" type: "Pooling" bottom: "data" top: "pool"
+  pooling_param { pool: AVE global_pooling: true }
+}
+layer {
+  name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
+  inner_product_param { num_output: 6 bias_term: false }
+}
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 )";
 

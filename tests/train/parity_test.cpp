@@ -9,27 +9,13 @@
 #include "resnet/backend/backend.h"
 #include "resnet/io/prototxt.h"
 #include "resnet/net/net.h"
+#include "train/integer_hash.h"
 
 namespace resnet::testing {
 namespace {
 
 constexpr int64_t kBatch = 32, kClasses = 10, kPixels = 3 * 32 * 32;
 constexpr uint32_t kLabelStream = 999, kImageStream = 1000;
-
-// The finaliser of MurmurHash3.
-uint32_t mix(uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x85EBCA6Bu;
-  x ^= x >> 13;
-  x *= 0xC2B2AE35u;
-  return x ^ (x >> 16);
-}
-
-uint32_t draw(uint32_t stream, uint32_t index) { return mix(mix(stream + 1) + index); }
-
-double unit(uint32_t stream, uint32_t index) {
-  return (draw(stream, index) >> 8) / double{1 << 23} - 1;
-}
 
 struct Wanted {
   std::vector<double> gradients;  // norms in the first step

@@ -71,6 +71,11 @@ std::vector<int64_t> ids_by_label(const std::vector<Line>& lines, const std::str
   return ids;
 }
 
+[[noreturn]] void fail_without_id(const std::string& path, int64_t label, const std::string& name) {
+  throw ConfigError(path + ": no ID for label " + std::to_string(label) + ", '" + name +
+                    "'; the classes' names (--labels) must begin with the file's WordNet IDs");
+}
+
 std::vector<int64_t> ids_by_wnid(const std::vector<Line>& lines, const std::string& path,
                                  const ClassNames& names, int64_t classes) {
   std::map<std::string, int64_t> by_wnid;
@@ -82,10 +87,7 @@ std::vector<int64_t> ids_by_wnid(const std::vector<Line>& lines, const std::stri
   for (int64_t label = 0; label < classes; ++label) {
     const std::string name = names.of(label);
     const auto found = by_wnid.find(name.substr(0, name.find_first_of(" \t,")));
-    if (found == by_wnid.end()) {
-      throw ConfigError(path + ": no ID for label " + std::to_string(label) + ", '" + name +
-                        "'; the classes' names (--labels) must begin with the file's WordNet IDs");
-    }
+    if (found == by_wnid.end()) fail_without_id(path, label, name);
     ids.push_back(found->second);
   }
   return ids;

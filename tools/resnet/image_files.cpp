@@ -49,12 +49,17 @@ bool is_number(std::string_view text) {
 
 // The path in a line of a list: all of it if there is such a file, else what is before a label.
 std::string path_of_line(const std::string& line, const std::string& base_dir) {
-  const std::string whole = resolve_path(line, base_dir);
+  std::string whole = resolve_path(line, base_dir);
   const size_t blank = line.find_last_of(" \t");
   if (blank == std::string::npos || fs::exists(whole)) return whole;
   if (!is_number(std::string_view(line).substr(blank + 1))) return whole;
   const size_t end = line.find_last_not_of(" \t", blank);
   return end == std::string::npos ? whole : resolve_path(line.substr(0, end + 1), base_dir);
+}
+
+[[noreturn]] void fail_without_file(const std::string& list, int64_t line,
+                                    const std::string& path) {
+  throw DataError(list + ":" + std::to_string(line) + ": there is no file " + path);
 }
 
 void add_list(const std::string& list, std::vector<std::string>* paths) {
@@ -66,9 +71,7 @@ void add_list(const std::string& list, std::vector<std::string>* paths) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
     const std::string path = path_of_line(line, directory_of(list));
-    if (!fs::exists(path)) {
-      throw DataError(list + ":" + std::to_string(number) + ": there is no file " + path);
-    }
+    if (!fs::exists(path)) fail_without_file(list, number, path);
     paths->push_back(path);
   }
 }

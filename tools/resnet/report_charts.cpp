@@ -190,7 +190,7 @@ std::string class_error_chart(const TestReport& report) {
 std::string confusion_chart(const TestReport& report) {
   const int64_t classes = report.log.classes();
   const double cell = std::clamp(640.0 / static_cast<double>(classes), 6.0, 44.0);
-  const double left = cell >= 9 ? 140 : 40, top = cell >= 9 ? 120 : 30;
+  const double left = cell >= 9 ? 140 : 40, top = cell >= 9 ? 100 : 30;
   const double side = cell * static_cast<double>(classes);
   const std::vector<int64_t> counts = confusion_matrix(report.log);
   std::string out = rect("board", left, top, side, side);

@@ -30,7 +30,7 @@ void check(const std::error_code& error, const std::string& path, const char* ac
 std::string foreign_file(const std::string& folder) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename();
+    std::string name = entry.path().filename();
     if (!entry.is_regular_file(error) || !is_report_file(name)) return name;
   }
   check(error, folder, "read");

@@ -166,7 +166,7 @@ std::string report_page(const TestReport& report) {
   if (report.log.classes() <= kMatrixClasses) {
     out += section("Confusion matrix",
                    "Rows are classes, columns what their images were taken for. Depth of colour is "
-                   "the share of the row; mistakes are drawn deeper than they are.",
+                   "the share of the row; rare mistakes are drawn deeper than their share.",
                    confusion_chart(report));
   }
   if (report.log.error(1) > 0) {

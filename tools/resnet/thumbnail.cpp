@@ -26,6 +26,7 @@ std::string base64(const std::vector<uint8_t>& bytes) {
 cv::Mat picture_of(const Record& record) {
   const int height = static_cast<int>(record.shape[1]), width = static_cast<int>(record.shape[2]);
   std::vector<cv::Mat> planes;
+  planes.reserve(static_cast<size_t>(record.shape[0]));
   for (int c = 0; c < static_cast<int>(record.shape[0]); ++c) {
     planes.emplace_back(height, width, CV_8U,
                         const_cast<uint8_t*>(record.bytes.data()) + c * height * width);
