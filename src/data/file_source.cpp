@@ -5,6 +5,7 @@
 #include <map>
 
 #include "data/input_file.h"
+#include "resnet/data/image.h"
 
 namespace fs = std::filesystem;
 

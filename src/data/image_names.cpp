@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "resnet/base/error.h"
+#include "resnet/data/image.h"
 
 namespace resnet {
 namespace {

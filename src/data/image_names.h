@@ -8,9 +8,6 @@
 
 namespace resnet {
 
-// By its extension, in upper or lower case; hidden files (".x.jpg") are none.
-bool is_image_name(std::string_view path);
-
 // "a/b/c.jpg" -> "c.jpg".
 std::string_view name_part(std::string_view path);
 

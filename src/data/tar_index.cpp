@@ -9,6 +9,7 @@
 #include "data/kept_file.h"
 #include "data/tar_reader.h"
 #include "resnet/base/error.h"
+#include "resnet/data/image.h"
 
 namespace resnet {
 namespace {

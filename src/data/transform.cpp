@@ -198,10 +198,10 @@ Shape Transformer::scaled_shape(const Shape& image) const {
   return {image[0], scaling.height, scaling.width};
 }
 
-// Whether the mean image has a value for each pixel of such an image, which nothing scales.
+// Whether the mean image has a value for each pixel of such an image, scaled to a fixed size or not.
 bool Transformer::mean_is_of_image(const Shape& image) const {
   const bool draws_size = area_min_ > 0 || resize_max_ > resize_min_;
-  return mean_shape_ == image && !draws_size && scaled_shape(image) == image;
+  return !draws_size && mean_shape_ == scaled_shape(image);
 }
 
 Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t position) const {

@@ -311,6 +311,24 @@ TEST(Augment, AMeanImageMayHaveTheSizeOfTheCrop) {
                   "(3,35,35)", "(3,36,36)");
 }
 
+// As Caffe's nets have it: images scaled to 40x40, of which the mean is known, and a crop of 35x35.
+TEST(Augment, AMeanImageMayHaveTheSizeOfTheScaledImages) {
+  Preprocessing rule;
+  rule.set_resize_rule(Preprocessing::EXACT);
+  rule.set_resize_size(40);
+  rule.set_crop_size(35);
+  const Record record = jpeg_record(0, 80, 97);
+  const std::vector<float> before = apply(Transformer(rule), record, 0);
+  for (const int64_t dim : {3, 40, 40}) rule.mutable_mean()->mutable_shape()->add_dim(dim);
+  for (int i = 0; i < 3 * 40 * 40; ++i) rule.mutable_mean()->add_data(static_cast<float>(i));
+  const std::vector<float> after = apply(Transformer(rule), record, 0);
+  for (int k = 0; k < 3 * 35 * 35; ++k) {
+    const int channel = k / (35 * 35), row = k / 35 % 35 + 2, column = k % 35 + 2;
+    const auto mean = static_cast<float>((channel * 40 + row) * 40 + column);
+    ASSERT_EQ(after[static_cast<size_t>(k)], before[static_cast<size_t>(k)] - mean);
+  }
+}
+
 TEST(Augment, WhatTravelsWithTheWeightsScalesToo) {
   TransformationParameter param = scaling_param();
   param.set_exif_orientation(true);

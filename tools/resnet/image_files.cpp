@@ -1,13 +1,13 @@
 #include "image_files.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
 
 #include "flags.h"
 #include "resnet/base/error.h"
+#include "resnet/data/image.h"
 #include "resnet/data/source.h"
 #include "resnet/io/files.h"
 
@@ -16,22 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 10> kExtensions = {
-    ".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp"};
-
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
-
 std::vector<std::string> images_below(const std::string& folder) {
   std::vector<std::string> paths;
   std::error_code error;
   fs::recursive_directory_iterator entry(folder, error);
   for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     std::error_code unknown;
-    if (entry->is_regular_file(unknown) && is_image_name(entry->path())) {
+    if (entry->is_regular_file(unknown) && is_image_name(entry->path().native())) {
       paths.push_back(entry->path());
     }
   }

@@ -37,7 +37,7 @@ class ImageInput : public NetInput {
  public:
   ImageInput(const NetFile& file, std::vector<std::string> paths,
              const Preprocessing& preprocessing)
-      : paths_(std::move(paths)), preprocessing_(preprocessing), transformer_(preprocessing) {
+      : paths_(std::move(paths)), transformer_(preprocessing) {
     shapes_ = shapes_for_images(file, TEST, shape_of(paths_[0], read(paths_[0])));
   }
 
@@ -63,11 +63,7 @@ class ImageInput : public NetInput {
   std::vector<std::string> keys() const override { return batch_; }
 
  private:
-  Record read(const std::string& path) const {
-    Record record = read_image(path, transformer_.decoding());
-    resize(record, preprocessing_);
-    return record;
-  }
+  Record read(const std::string& path) const { return read_image(path, transformer_.decoding()); }
 
   Shape shape_of(const std::string& path, const Record& record) const {
     try {
@@ -78,7 +74,6 @@ class ImageInput : public NetInput {
   }
 
   std::vector<std::string> paths_, batch_;
-  Preprocessing preprocessing_;
   Transformer transformer_;
   Shapes shapes_;
 };
@@ -132,30 +127,6 @@ class FeedInput : public NetInput {
   Shapes shapes_;
 };
 
-// A source whose images are decoded and scaled as the preprocessing says, whatever their size.
-class ScaledSource : public DataSource {
- public:
-  ScaledSource(SourcePtr source, const Preprocessing& rule)
-      : source_(std::move(source)), rule_(rule), colour_(Transformer(rule).colour()) {}
-
-  std::string name() const override { return source_->name(); }
-  int64_t size() const override { return source_->size(); }
-  std::string key(int64_t i) const override { return source_->key(i); }
-  std::vector<std::string> class_names() const override { return source_->class_names(); }
-  Record read(int64_t i) const override {
-    Record record = source_->read(i);
-    if (record.bytes.empty()) return record;  // floats are no pictures
-    decode(record, colour_, source_->name());
-    resize(record, rule_);
-    return record;
-  }
-
- private:
-  SourcePtr source_;
-  Preprocessing rule_;
-  Colour colour_;
-};
-
 // The name of the input that takes images, as the file has it.
 std::string image_blob(const NetFile& file) {
   const LayerParameter* layer = data_layer(file, TEST);
@@ -190,8 +161,8 @@ Feed source_feed(const NetFile& file, const std::string& source,
   LoaderOptions options;
   options.batch = preferred_batch();
   options.loader_threads = FLAGS_loader_threads;
-  auto images = std::make_shared<ScaledSource>(open_source(source, TEST), preprocessing);
-  auto loader = std::make_unique<Loader>(std::move(images), Transformer(preprocessing), options);
+  auto loader =
+      std::make_unique<Loader>(open_source(source, TEST), Transformer(preprocessing), options);
   const LayerParameter* layer = data_layer(file, TEST);
   const bool labelled = layer != nullptr && layer->top_size() > 1;
   return Feed(std::move(loader), image_blob(file), labelled ? layer->top(1) : "");

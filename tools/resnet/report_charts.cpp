@@ -150,7 +150,7 @@ std::string reliability_diagram(const Calibration& calibration) {
 
 std::string class_error_chart(const TestReport& report) {
   constexpr size_t kAll = 30, kWorst = 20, kBest = 8;
-  constexpr double left = 170, width = 300, row = 22, top = 24, right = 130;
+  constexpr double left = 210, width = 300, row = 22, top = 24, right = 130;
   const std::vector<ClassCount> counts = report.log.class_counts();
   std::vector<size_t> order = by_error(counts);
   size_t break_after = order.size();
@@ -190,7 +190,7 @@ std::string class_error_chart(const TestReport& report) {
 std::string confusion_chart(const TestReport& report) {
   const int64_t classes = report.log.classes();
   const double cell = std::clamp(640.0 / static_cast<double>(classes), 6.0, 44.0);
-  const double left = cell >= 9 ? 140 : 40, top = cell >= 9 ? 100 : 30;
+  const double left = cell >= 9 ? 165 : 40, top = cell >= 9 ? 140 : 30;
   const double side = cell * static_cast<double>(classes);
   const std::vector<int64_t> counts = confusion_matrix(report.log);
   std::string out = rect("board", left, top, side, side);

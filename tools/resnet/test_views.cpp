@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "resnet/base/parallel.h"
 #include "resnet/data/image.h"
+#include "resnet/data/transform.h"
 #include "resnet/eval/evaluate.h"
 #include "resnet/eval/predictions.h"
 #include "resnet/eval/protocol.h"
@@ -67,7 +68,7 @@ struct Model {
   TestedModel paths;
   NetFile file;
   Preprocessing rule;
-  Colour colour;
+  Decoding decoding;
   Scorer scorer;
 };
 
@@ -76,12 +77,12 @@ Model open_model(const std::string& net, const std::string& weights_path,
   NetFile file = read_net_file(TEST, net);
   WeightSet weights = read_caffemodel(weights_path);
   const Preprocessing rule = preprocessing_for(file, weights.preprocessing);
-  const Colour colour = rule.channel_order() == Preprocessing::GRAY ? Colour::grey : Colour::colour;
+  const Decoding decoding = Transformer(rule).decoding();
   Scorer scorer(file.net, file.options, backend, std::move(weights), rule,
                 training_input(file, rule), protocol, FLAGS_batch > 0 ? FLAGS_batch : kCrops,
                 FLAGS_allow_missing);
   LOG(INFO) << weights_path << ": " << scorer.report().str();
-  return {{net, weights_path}, std::move(file), rule, colour, std::move(scorer)};
+  return {{net, weights_path}, std::move(file), rule, decoding, std::move(scorer)};
 }
 
 std::vector<Model> open_models(const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
@@ -117,13 +118,13 @@ SourcePtr open_images(const NetFile& file) {
 }
 
 std::vector<Record> read_block(const DataSource& source, int64_t begin, int64_t end,
-                               Colour colour) {
+                               const Decoding& decoding) {
   std::vector<Record> images(static_cast<size_t>(end - begin));
   parallel_for(end - begin, 1, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) {
       Record& image = images[static_cast<size_t>(i)];
       image = source.read(begin + i);
-      decode(image, colour, source.name());
+      decode(image, decoding, source.name());
     }
   });
   return images;
@@ -197,7 +198,7 @@ ExitCode test_views(ReportFolder* report) {
   const std::shared_ptr<Backend> backend = open_backend();
   std::vector<Model> models = open_models(backend, protocol);
   for (const Model& model : models) {
-    if (model.colour != models[0].colour) {
+    if (model.decoding.colour != models[0].decoding.colour) {
       throw ConfigError("some nets take colour images and some grey ones; test them one by one");
     }
   }
@@ -208,7 +209,7 @@ ExitCode test_views(ReportFolder* report) {
   Counts counts{.metrics = {}, .log = PredictionLog(protocol.average)};
   for (int64_t begin = 0; begin < source->size(); begin += kBlock) {
     const int64_t end = std::min(begin + kBlock, source->size());
-    const std::vector<Record> images = read_block(*source, begin, end, models[0].colour);
+    const std::vector<Record> images = read_block(*source, begin, end, models[0].decoding);
     add_block(images, average_scores(models, images), report != nullptr, &counts);
     progress.show(end, source->size());
   }

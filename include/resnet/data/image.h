@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "resnet/data/source.h"
 
@@ -63,6 +64,9 @@ void decode(Record& record, const Decoding& decoding, const std::string& source)
 inline void decode(Record& record, Colour colour, const std::string& source) {
   decode(record, Decoding{colour}, source);
 }
+
+// By its extension, in upper or lower case; hidden files (".x.jpg") are none.
+bool is_image_name(std::string_view path);
 
 // An image file (JPEG, PNG, ..) as a decoded record whose key is the path. Throws DataError.
 Record read_image(const std::string& path, const Decoding& decoding = {Colour::colour});

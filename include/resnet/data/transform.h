@@ -33,8 +33,9 @@ struct StageSeconds {
 // ratio, scaled to crop_size (Szegedy et al. 2015, section 6).
 // TEST: the shorter side is resize_shorter_min, the window in the centre, at ((H - crop) / 2,
 // (W - crop) / 2), no padding, never mirrored, colours as they are.
-// Without crop_size the window has the image's own size. A mean image is subtracted at the image's
-// pixel when it is as large as the images, which then must not be scaled, or else at the window's.
+// Without crop_size the window has the image's own size. A mean image as large as the images, which
+// are then scaled to one size or not at all, is subtracted at the image's pixel; one as large as the
+// window at the window's.
 class Transformer {
  public:
   // A layer's transform_param; relative paths as in open_source(). Throws ConfigError (mean_file
