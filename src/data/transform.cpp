@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "data/feed_row.h"
 #include "data/geometry.h"
 #include "resnet/base/random.h"
 
@@ -256,10 +257,10 @@ struct Transformer::Placement {
   Shape output;
 };
 
-// Writes the planes of the output. rows(c, y)(x) is the pixel of plane c in row y and column x of the
-// scaled image, of which `present` is there; around it is padding.
-template <class Rows>
-void Transformer::write(const Placement& place, const Rect& present, const Rows& rows,
+// Writes the planes of the output. feed(c, y, x, count, how, out) writes pixels of plane c, row y, from
+// column x of the scaled image, of which `present` is there; around it is padding.
+template <class Feed>
+void Transformer::write(const Placement& place, const Rect& present, const Feed& feed,
                         float* out) const {
   const Rect& window = place.geometry.window;
   const Rect inside = intersection(window, present);
@@ -267,25 +268,19 @@ void Transformer::write(const Placement& place, const Rect& present, const Rows&
   for (int64_t c = 0; c < place.output[0]; ++c) {
     const float shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
     const float* mean = mean_shape_.rank() ? mean_.data() + c * mean_shape_.count_from(1) : nullptr;
-    const float mean_value = mean_at(c, 0) - shift;
+    Normalisation how{nullptr, mean ? -shift : mean_at(c, 0) - shift, scale_};
     for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
       if (y < inside.top || y >= inside.bottom()) {
         std::fill(out, out + window.width, 0.0F);
         continue;
       }
-      const auto pixel = rows(c, y);
-      std::fill(out, out + begin, 0.0F);
       if (mean) {
-        const float* means = place.mean_of_window ? mean + (y - window.top) * window.width
-                                                  : mean + y * mean_shape_[2] + window.left;
-        for (int64_t x = begin; x < end; ++x) {
-          out[x] = (pixel(window.left + x) - (means[x] - shift)) * scale_;
-        }
-      } else {
-        for (int64_t x = begin; x < end; ++x) {
-          out[x] = (pixel(window.left + x) - mean_value) * scale_;
-        }
+        how.means = (place.mean_of_window ? mean + (y - window.top) * window.width
+                                          : mean + y * mean_shape_[2] + window.left) +
+                    begin;
       }
+      std::fill(out, out + begin, 0.0F);
+      feed(c, y, inside.left, inside.width, how, out + begin);
       std::fill(out + end, out + window.width, 0.0F);
       if (place.geometry.mirrored) std::reverse(out, out + window.width);
     }
@@ -297,10 +292,8 @@ void Transformer::write_planes(const Placement& place, const Record& planes, flo
   const auto write_from = [&](const auto* pixels) {
     write(
         place, {0, 0, height, width},
-        [&](int64_t c, int64_t y) {
-          return [row = pixels + (c * height + y) * width](int64_t x) {
-            return static_cast<float>(row[x]);
-          };
+        [&](int64_t c, int64_t y, int64_t x, int64_t count, const Normalisation& how, float* to) {
+          feed_row(pixels + (c * height + y) * width + x, count, how, to);
         },
         out);
   };
@@ -311,12 +304,10 @@ void Transformer::write_pixels(const Placement& place, const Rect& present, cons
                                float* out) const {
   write(
       place, present,
-      [&](int64_t c, int64_t y) {
-        const auto place_in_word =
-            static_cast<int>(8 * (std::endian::native == std::endian::little ? c : 3 - c));
-        return [row = pixels.row(y) - pixels.part.left, place_in_word](int64_t x) {
-          return static_cast<float>(static_cast<int32_t>((row[x] >> place_in_word) & 255U));
-        };
+      [&](int64_t c, int64_t y, int64_t x, int64_t count, const Normalisation& how, float* to) {
+        const auto byte = std::endian::native == std::endian::little ? c : 3 - c;
+        feed_row(pixels.row(y) + (x - pixels.part.left), static_cast<int>(8 * byte), count, how,
+                 to);
       },
       out);
 }

@@ -82,8 +82,8 @@ class Transformer {
   bool scales() const { return resize_min_ > 0 || area_min_ > 0 || exact_size_ > 0; }
   Shape scaled_shape(const Shape& image) const;
   bool mean_is_of_image(const Shape& image) const;
-  template <class Rows>
-  void write(const Placement& place, const Rect& present, const Rows& rows, float* out) const;
+  template <class Feed>
+  void write(const Placement& place, const Rect& present, const Feed& feed, float* out) const;
   void write_planes(const Placement& place, const Record& planes, float* out) const;
   void write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
                     float* out) const;
