@@ -47,8 +47,9 @@ void write_images(const std::vector<SheetImage>& images, const std::filesystem::
     std::string name = image.caption;
     for (char& c : name) c = c == '/' || c == ' ' ? '_' : c;
     char number[24];
-    std::snprintf(number, sizeof number, "%03zu_", i);
-    const std::string path = (folder / (number + name + ".png")).string();
+    std::snprintf(number, sizeof number, "%03zu", i);
+    const std::string path =
+        (folder / (number + (name.empty() ? "" : "_" + name) + ".png")).string();
     if (!cv::imwrite(path, picture)) throw DataError(path + ": cannot be written");
   }
 }
