@@ -72,11 +72,21 @@ Transformer test_view(const MeanOptions& options) {
   return Transformer(param, TEST, "");
 }
 
+// Throws DataError naming the record that is smaller than the crop.
+Shape view_shape(const DataSource& source, const Image& image, const Transformer& transformer) {
+  try {
+    return transformer.output_shape(image.shape());
+  } catch (const ConfigError& error) {
+    throw record_error(source.name(), image.record().key,
+                       std::string(error.what()) + "; give a larger --resize or a smaller --crop");
+  }
+}
+
 std::vector<float> read_view(const DataSource& source, int64_t i, const Transformer& transformer,
                              const Shape& wanted) {
   const Record record = source.read(i);
   Image image(record, transformer.decoding(), source.name());
-  const Shape shape = transformer.output_shape(image.shape());
+  const Shape shape = view_shape(source, image, transformer);
   if (shape != wanted) {
     throw record_error(source.name(), record.key,
                        "has shape " + shape.str() + ", the first one " + wanted.str() +
@@ -95,7 +105,7 @@ ImageMean compute_mean(const DataSource& source, const MeanOptions& options) {
   {
     const Record first = source.read(0);
     mean.shape =
-        transformer.output_shape(Image(first, transformer.decoding(), source.name()).shape());
+        view_shape(source, Image(first, transformer.decoding(), source.name()), transformer);
   }
   if (options.colours && (mean.shape.rank() != 3 || mean.shape[0] != 3)) {
     throw ConfigError(source.name() +

@@ -1,6 +1,7 @@
 // `resnet define`: writes the paper's nets with their recipes.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -107,17 +108,19 @@ ImageNetNet::Format imagenet_format() {
                     FLAGS_format + "'");
 }
 
+bool is_number(const std::string& text) {
+  float value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+}
+
 // --mean: a file, or numbers.
 void set_mean(ImageNetNet* net) {
   const std::vector<std::string> parts = split_list(FLAGS_mean);
-  const bool numbers = std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-    float value = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    return error == std::errc() && end == part.data() + part.size();
-  });
-  if (!numbers) {
+  const auto numbers = std::count_if(parts.begin(), parts.end(), is_number);
+  if (numbers == 0 && !parts.empty()) {
     net->mean_file = FLAGS_mean;
-  } else if (parts.size() == 3) {
+  } else if (numbers == 3 && parts.size() == 3) {
     net->mean_values = parts;
   } else {
     throw ConfigError("--mean takes a file, or three values B,G,R, not '" + FLAGS_mean + "'");
@@ -147,6 +150,7 @@ ImageNetNet read_imagenet_net() {
   }
   net.group_size = FLAGS_group_size;
   net.plateau = !is_second("schedule", FLAGS_schedule, "plateau", "steps");
+  if (given("source") && FLAGS_source.empty()) throw ConfigError("--source takes a folder");
   if (given("format")) net.format = imagenet_format();
   if (given("source")) net.source = FLAGS_source;
   if (given("mean")) set_mean(&net);

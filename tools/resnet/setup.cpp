@@ -40,6 +40,9 @@ std::string device_of(const SolverParameter& param) {
 void start_threads() {
   const Bind bind = parse_bind(FLAGS_bind);
   if (FLAGS_threads < 0) throw ConfigError("--threads takes a number from 0, not a negative one");
+  if (FLAGS_loader_threads < 0) {
+    throw ConfigError("--loader_threads takes a number from 0, not a negative one");
+  }
   LOG(INFO) << setup_threads(FLAGS_threads, bind);
 }
 

@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "net_file.h"
 #include "resnet/data/sheet.h"
+#include "resnet/io/files.h"
 
 DEFINE_int32(count, 60, "N: images");
 DEFINE_int32(augment, 0, "K: show each image as it is stored and K times as training sees it");
@@ -32,7 +33,6 @@ std::unique_ptr<Loader> net_loader(const NetFile& file, const LoaderOptions& opt
 
 // One PNG an image, its own size: 000_circle.png, ..
 void write_images(const std::vector<SheetImage>& images, const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
   for (size_t i = 0; i < images.size(); ++i) {
     const SheetImage& image = images[i];
     const int height = static_cast<int>(image.shape[1]), width = static_cast<int>(image.shape[2]);
@@ -44,12 +44,11 @@ void write_images(const std::vector<SheetImage>& images, const std::filesystem::
     }
     cv::Mat picture;
     cv::merge(planes, picture);
-    std::string name = image.caption;
+    std::string name = image.caption.empty() ? "" : "_" + image.caption;
     for (char& c : name) c = c == '/' || c == ' ' ? '_' : c;
     char number[24];
     std::snprintf(number, sizeof number, "%03zu", i);
-    const std::string path =
-        (folder / (number + (name.empty() ? "" : "_" + name) + ".png")).string();
+    const std::string path = (folder / (number + name + ".png")).string();
     if (!cv::imwrite(path, picture)) throw DataError(path + ": cannot be written");
   }
 }
@@ -110,6 +109,7 @@ ExitCode run(const Operands&) {
   }
   const Sheet sheet = has_net ? net_sheet(phase) : stored_sheet(phase);
   if (FLAGS_output.ends_with('/')) {
+    prepare_directory_of(FLAGS_output);
     write_images(sheet.images, FLAGS_output);
   } else {
     write_sheet(sheet.images, sheet.title, sheet.explanation, FLAGS_output, sheet.columns);

@@ -143,6 +143,8 @@ void print_json(const Net& net, const Session& session, const Timing& timing,
 }
 
 ExitCode run(const Operands&) {
+  if (FLAGS_batch < 0) throw ConfigError("--batch takes a number from 1");
+  if (FLAGS_iterations < 0) throw ConfigError("--iterations takes a number from 1");
   if (FLAGS_data) return time_data();
   const Phase phase = parse_phase();
   if (FLAGS_warmup < 0) throw ConfigError("--warmup takes a number from 0");

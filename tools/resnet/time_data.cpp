@@ -20,7 +20,7 @@ constexpr double kSeconds = 2;  // of each measurement, without --iterations
 constexpr int64_t kBatch = 64;  // images, without a net
 
 struct Rate {
-  int threads = 0;
+  int threads = 0;  // that prepare batches
   int64_t images = 0;
   double seconds = 0;   // of the clock
   StageSeconds stages;  // of all threads
@@ -80,7 +80,7 @@ Rate measure(const LoaderOptions& options, int threads) {
   for (int64_t i = 0; i < warm; ++i) next();
   const StageSeconds before = loader->stage_seconds();
   Rate rate;
-  rate.threads = threads;
+  rate.threads = options.loader_threads > 0 ? options.loader_threads : threads;
   const auto start = Clock::now();
   for (int i = 0; FLAGS_iterations > 0 ? i < FLAGS_iterations : rate.seconds < kSeconds; ++i) {
     rate.images += next();
@@ -148,10 +148,9 @@ ExitCode time_data() {
   options.time_stages = true;
   start_threads();
   const int threads = num_threads();
-  // Loader threads work beside the calling one: there, their number is what matters.
   const Rate all = measure(options, threads);
   options.loader_threads = std::min(FLAGS_loader_threads, 1);
-  const Rate one = threads > 1 || FLAGS_loader_threads > 1 ? measure(options, 1) : all;
+  const Rate one = all.threads > 1 ? measure(options, 1) : all;
   FLAGS_json ? print_json(one, all) : print(one, all);
   return ExitCode::ok;
 }

@@ -28,9 +28,9 @@ struct ImageMean {
 };
 
 // The mean of each pixel over all records, which must be of one size once they are scaled and cut (else
-// DataError naming the first that differs). With a rule for sizes, grey images count as colour. Sums of
-// 8-bit pixels are exact: the same for any number of threads. Throws ConfigError when principal
-// components are asked for of records that are not colour images.
+// DataError naming the first that differs, or is smaller than the crop). With a rule for sizes, grey
+// images count as colour. Sums of 8-bit pixels are exact: the same for any number of threads. Throws
+// ConfigError when principal components are asked for of records that are not colour images.
 ImageMean compute_mean(const DataSource& source, const MeanOptions& options = {});
 
 }  // namespace resnet
