@@ -3,7 +3,8 @@
 # or later. Does nothing when all are there.
 #
 # usage: tools/setup.sh [--dev] [--dry-run]
-#   --dev      also what tools/dev/check.sh needs: clang-format, clang-tidy, shellcheck
+#   --dev      also what tools/dev/check.sh and tools/package.sh need: clang-format, clang-tidy, shellcheck,
+#              patchelf
 #   --dry-run  print the command instead of running it
 set -euo pipefail
 # shellcheck source=tools/common.sh
@@ -18,7 +19,7 @@ packages=(
 dry_run=false
 for argument in "$@"; do
   case $argument in
-    --dev) packages+=(clang-format clang-tidy shellcheck) ;;
+    --dev) packages+=(clang-format clang-tidy shellcheck patchelf) ;;
     --dry-run) dry_run=true ;;
     -h | --help)
       usage

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Packs a build into a tarball that runs on other Linux machines of this kind of processor, wherever it is
+# unpacked: the program, libresnet, loadable backends, headers, models, and all shared libraries but those
+# of the C library, the CUDA toolkit (found there by LD_LIBRARY_PATH) and the driver. Needs patchelf.
+#
+# usage: tools/package.sh [--preset=NAME] [--output=FILE.tar.gz]
+#   --preset=NAME  the build to pack (default release); it is brought up to date first
+#   --output=FILE  default build/resnet-VERSION-linux-MACHINE.tar.gz
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/common.sh
+source tools/common.sh
+
+preset=release
+output=
+for argument in "$@"; do
+  case $argument in
+    --preset=*) preset=${argument#*=} ;;
+    --output=*) output=${argument#*=} ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      echo "package.sh: unknown option '$argument'; see --help" >&2
+      exit 2
+      ;;
+  esac
+done
+if ! command -v patchelf >/dev/null; then
+  echo "package.sh: patchelf is missing: apt-get install patchelf" >&2
+  exit 2
+fi
+
+tools/build.sh "$preset"
+version=$("build/$preset/bin/resnet" --version | awk 'NR == 1 { print $NF }')
+name=resnet-$version-linux-$(uname -m)
+output=${output:-build/$name.tar.gz}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+stage=$work/$name
+cmake --install "build/$preset" --prefix "$stage" --strip >/dev/null
+libraries=$(dirname "$(find "$stage" -name 'libresnet.so')")
+
+# What every machine has (the C library), or must have of its own (driver, CUDA toolkit).
+foreign='^(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|anl|nsl|BrokenLocale|thread_db)\.so.*|libcuda\..*|libnvidia.*|libcudart\..*|libcudnn.*|libcublas.*|libnvrtc.*|libnccl.*)$'
+mapfile -t ours < <(find "$stage/bin" "$libraries" -type f \( -perm -u+x -o -name '*.so*' \))
+for file in "${ours[@]}"; do ldd "$file"; done | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u |
+  while read -r soname path; do
+    [[ $soname =~ $foreign || -e $libraries/$soname ]] || cp -L "$path" "$libraries/$soname"
+  done
+chmod u+w "$libraries"/*.so*
+
+# DT_RPATH, unlike DT_RUNPATH, also serves the libraries of libraries.
+find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) | while read -r file; do
+  patchelf --force-rpath --set-rpath "\$ORIGIN/$(realpath --relative-to="$(dirname "$file")" "$libraries")" "$file"
+done
+
+glibc=$(find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) -exec objdump -T {} + 2>/dev/null |
+  grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
+tar -C "$work" -czf "$output" "$name"
+echo "$output: $(du -h "$output" | cut -f1), needs glibc ${glibc#GLIBC_} or later; unpack it and run $name/bin/resnet"
