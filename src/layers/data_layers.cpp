@@ -8,10 +8,16 @@ const LayerType kDataLayer{
     kNone,
     {1, 2},
     R"(Images and, as second top, their labels (N), read from `data_param.source`: an LMDB of Datum records
-as `convert_imageset` makes them (`backend: LMDB`, the default) or CIFAR-10's binary files (our own
-`backend: CIFAR10`; the source is their folder, or files joined by commas). `batch_size` images a batch.
-`transform_param` says how an image becomes input: `mean_file` or `mean_value`, our own `pad`, `crop_size`,
-`mirror`, `scale`.
+as `convert_imageset` makes them (`backend: LMDB`, the default) or, by backends of our own, a folder of
+class folders (`FOLDER`), a list of lines "path label" (`LIST`, with `root`), a tar file (`TAR`, with
+`label_file`), or CIFAR-10's binary files (`CIFAR10`; the source is their folder, or files joined by
+commas); data/README.md has the details. `batch_size` images a batch. Grey images in a folder, a list or a
+tar file are read as colour, those of a database with `force_color` or `force_encoded_color`.
+
+`transform_param` says how an image becomes input (docs/data.md): `mean_file` or `mean_value`, `crop_size`,
+`mirror`, `scale`, `force_color`, `force_gray`, and our own `resize_shorter_min` and `resize_shorter_max`,
+`crop_area_min`, `crop_area_max` and `crop_aspect`, `color_std` and `color_file`, `pad`,
+`exif_orientation`.
 
 Our own `shuffle: true` gives every epoch a new order; without it the order is that of the keys, as in
 Caffe. `record_begin` and `record_end` choose a part of the source. A test covers each record once; its

@@ -71,7 +71,9 @@ TEST_F(TimeData, LoaderThreadsCountSlow) {
 TEST_F(TimeData, OtherImagesThanTheNetsSlow) {
   files_.replace("images.prototxt", "source: \"set\"", "source: \"gone\"");
   expect_failure(time({"--model=images.prototxt"}), 3, {"gone"});
-  json({"--model=images.prototxt", "--source=set"});
+  for (const std::string source : {"set", "set.tar", "list.txt", "train_lmdb"}) {  // of any form
+    json({"--model=images.prototxt", "--source=" + source});
+  }
 }
 
 TEST_F(TimeData, RefusesSlow) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli.h"
 #include "flags.h"
 #include "npy.h"
 #include "progress.h"
@@ -166,6 +167,23 @@ Feed source_feed(const NetFile& file, const std::string& source,
   const LayerParameter* layer = data_layer(file, TEST);
   const bool labelled = layer != nullptr && layer->top_size() > 1;
   return Feed(std::move(loader), image_blob(file), labelled ? layer->top(1) : "");
+}
+
+std::unique_ptr<Loader> open_net_loader(const NetFile& file, LoaderOptions options) {
+  const LayerParameter* found = data_layer(file, options.phase);
+  if (found == nullptr) {
+    throw ConfigError("the net reads no data set in phase " + Phase_Name(options.phase));
+  }
+  LayerParameter layer = *found;
+  if (options.batch > 0) {
+    layer.mutable_data_param()->set_batch_size(static_cast<uint32_t>(options.batch));
+  }
+  if (!given("source")) return open_loader(layer, options, file.base_dir);
+  options.batch = layer.data_param().batch_size();
+  options.shuffle = layer.data_param().shuffle();
+  return std::make_unique<Loader>(
+      open_source(FLAGS_source, options.phase),
+      Transformer(layer.transform_param(), options.phase, file.base_dir), options);
 }
 
 std::unique_ptr<NetInput> own_input(const NetFile& file) {

@@ -1,4 +1,4 @@
-// What a net is fed in TEST: image files, an array, or a data set.
+// What a net is fed: image files, an array, or a data set.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,11 @@ class NetInput {
 // How images become input of this net: as stored with its weights, else as its data layer says, else
 // scaled to the size of its input; changed by --resize, --mean and --scale. Throws ConfigError.
 Preprocessing preprocessing_for(const NetFile& file, const std::optional<Preprocessing>& stored);
+
+// The loader of the net's data layer in options.phase: options.batch images at a time (0: as the net
+// says), with the data set at --source, whatever its form, in place of the layer's own. Throws ConfigError
+// when the net reads no data set.
+std::unique_ptr<Loader> open_net_loader(const NetFile& file, LoaderOptions options);
 
 // Image files. The first is read to learn the shape of all.
 std::unique_ptr<NetInput> image_input(const NetFile& file, std::vector<std::string> paths,

@@ -7,7 +7,7 @@
 
 #include "cli.h"
 #include "flags.h"
-#include "net_file.h"
+#include "net_input.h"
 #include "resnet/data/sheet.h"
 #include "resnet/io/files.h"
 
@@ -18,18 +18,6 @@ namespace resnet::cli {
 namespace {
 
 constexpr int kAugmented = 8;  // records with --augment, without --count
-
-// The loader of the net's own data layer, with --source in place of its source.
-std::unique_ptr<Loader> net_loader(const NetFile& file, const LoaderOptions& options) {
-  const LayerParameter* layer = data_layer(file, options.phase);
-  if (layer == nullptr) {
-    throw ConfigError("the net reads no data set in phase " + Phase_Name(options.phase));
-  }
-  if (!given("source")) return open_loader(*layer, options, file.base_dir);
-  return std::make_unique<Loader>(
-      open_source(FLAGS_source, options.phase),
-      Transformer(layer->transform_param(), options.phase, file.base_dir), options);
-}
 
 // One PNG an image, its own size: 000_circle.png, ..
 void write_images(const std::vector<SheetImage>& images, const std::filesystem::path& folder) {
@@ -77,9 +65,8 @@ Sheet net_sheet(Phase phase) {
   options.phase = phase;
   options.batch = FLAGS_count;
   options.seed = FLAGS_seed;
-  options.shuffle = phase == TRAIN;
   const NetFile file = read_net_file(phase);
-  const std::unique_ptr<Loader> loader = net_loader(file, options);
+  const std::unique_ptr<Loader> loader = open_net_loader(file, options);
   const std::string of =
       " of " + std::to_string(loader->size()) + " records, " + loader->record_shape().str() + "; ";
   Sheet sheet;

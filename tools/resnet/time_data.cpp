@@ -7,7 +7,7 @@
 
 #include "cli.h"
 #include "flags.h"
-#include "net_file.h"
+#include "net_input.h"
 #include "resnet/base/json.h"
 #include "resnet/base/parallel.h"
 #include "resnet/data/loader.h"
@@ -51,16 +51,8 @@ std::unique_ptr<Loader> open(LoaderOptions options) {
     return std::make_unique<Loader>(open_source(FLAGS_source, options.phase),
                                     Transformer(papers_augmentation(), options.phase, ""), options);
   }
-  const NetFile file = read_net_file(options.phase);
-  const LayerParameter* layer = data_layer(file, options.phase);
-  if (layer == nullptr) {
-    throw ConfigError("the net reads no data set in phase " + Phase_Name(options.phase));
-  }
-  LayerParameter read = *layer;
-  if (FLAGS_batch > 0)
-    read.mutable_data_param()->set_batch_size(static_cast<uint32_t>(FLAGS_batch));
-  if (given("source")) read.mutable_data_param()->set_source(FLAGS_source);
-  return open_loader(read, options, file.base_dir);
+  options.batch = FLAGS_batch;
+  return open_net_loader(read_net_file(options.phase), options);
 }
 
 Rate measure(const LoaderOptions& options, int threads) {
