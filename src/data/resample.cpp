@@ -28,8 +28,8 @@ struct Span {
 Span span_of(int64_t at, double factor, int64_t box) {
   const double radius = std::max(factor, 1.0);
   const double centre = (static_cast<double>(at) + 0.5) * factor;
-  const auto first = static_cast<int64_t>(centre - radius + 0.5);
-  const auto end = static_cast<int64_t>(centre + radius + 0.5);
+  const auto first = static_cast<int64_t>(std::floor(centre - radius + 0.5));
+  const auto end = static_cast<int64_t>(std::floor(centre + radius + 0.5));
   return {centre, std::max<int64_t>(first, 0), std::min(end, box)};
 }
 
