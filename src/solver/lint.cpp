@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "resnet/base/error.h"
 #include "resnet/io/files.h"
 
 namespace resnet {
@@ -39,21 +40,46 @@ void check_disk(const SolverParameter& param, const Net& net, const std::string&
   lint->errors.push_back(fact + "; set keep_snapshots, snapshot less often or elsewhere");
 }
 
-void check_order(const Feed& train, Lint* lint) {
+// Labels of some records over the whole set. Those that cannot be read are left to the run, which may skip
+// them.
+std::vector<int64_t> sampled_labels(const Loader& loader) {
   constexpr int64_t kSamples = 64;
+  std::vector<int64_t> labels;
+  const int64_t samples = std::min(kSamples, loader.size());
+  for (int64_t s = 0; s < samples; ++s) {
+    try {
+      labels.push_back(loader.source().read(s * loader.size() / samples).label);
+    } catch (const DataError&) {
+    }
+  }
+  return labels;
+}
+
+void check_order(const Feed& train, Lint* lint) {
   for (int i = 0; i < train.size(); ++i) {
     const Loader& loader = train.loader(i);
     if (loader.options().shuffle || loader.size() <= loader.options().batch) continue;
-    std::vector<int64_t> labels;
-    const int64_t samples = std::min(kSamples, loader.size());
-    for (int64_t s = 0; s < samples; ++s) {
-      labels.push_back(loader.source().read(s * loader.size() / samples).label);
-    }
+    const std::vector<int64_t> labels = sampled_labels(loader);
     const size_t classes = std::set<int64_t>(labels.begin(), labels.end()).size();
     if (classes < 2 || !std::is_sorted(labels.begin(), labels.end())) continue;
     lint->warnings.push_back("layer '" + train.layer_name(i) + "': " + loader.source().name() +
                              " is sorted by label, so that batches hold one class; set "
                              "data_param { shuffle: true }");
+  }
+}
+
+// A folder that lacks a class numbers those after it otherwise than the other folder does.
+void check_class_names(const Feed& train, const Feed* test, Lint* lint) {
+  if (test == nullptr || train.empty() || test->empty()) return;
+  const DataSource& first = train.loader(0).source();
+  const DataSource& second = test->loader(0).source();
+  const std::vector<std::string> names = first.class_names(), others = second.class_names();
+  for (size_t i = 0; i < std::min(names.size(), others.size()); ++i) {
+    if (names[i] == others[i]) continue;
+    lint->warnings.push_back("label " + std::to_string(i) + " is '" + names[i] + "' in " +
+                             first.name() + ", but '" + others[i] + "' in " + second.name() +
+                             "; test errors mean nothing unless these are the same class");
+    return;
   }
 }
 
@@ -104,6 +130,7 @@ Lint lint(const SolverParameter& param, const Net& net, const Feed& train, const
   check_snapshots(param, iter, &lint);
   check_disk(param, net, prefix, iter, &lint);
   check_order(train, &lint);
+  check_class_names(train, test, &lint);
   check_tests(param, test, &lint);
   check_averages(param, net, &lint);
   return lint;

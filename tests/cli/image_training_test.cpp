@@ -85,6 +85,18 @@ TEST_F(ImageTraining, OtherFormsSlow) {
   EXPECT_FALSE(weights("source: \"lists/list.txt\" root: \"set\" backend: LIST") == wanted);
 }
 
+TEST_F(ImageTraining, WarnsWhereLabelsMeanOtherClasses) {
+  write_image_net(files_, "source: \"set\" backend: FOLDER");
+  const Arguments train = {"train", "--quiet", "--solver=images_solver.prototxt"};
+  EXPECT_EQ(files_.run_ok(train).err.find("same class"), std::string::npos);
+  shell(files_, "cp -r set val && rm -r val/n02");
+  const std::string net = files_.read("images.prototxt");
+  files_.write("images.prototxt", net.substr(0, net.rfind("\"set\"")) + "\"val\"" +
+                                      net.substr(net.rfind("\"set\"") + 5));
+  const std::string log = files_.run_ok(train).err;
+  EXPECT_NE(log.find("label 1 is 'n02' in set, but 'n03' in val"), std::string::npos) << log;
+}
+
 TEST_F(ImageTraining, DefineForAFolderSlow) {
   shell(files_, "mkdir d && cp -r set d/train && cp -r set d/val");
   files_.run_ok({"mean", "--quiet", "--source=d/train", "--resize=256", "--crop=224",

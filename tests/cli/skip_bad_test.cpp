@@ -86,6 +86,13 @@ TEST_F(SkipBadCommand, SoManyAreLeftOutWithAWarningEach) {
   EXPECT_EQ(lines_with(result.err, {"skipped (3 of at most 3)"}), 1);
 }
 
+TEST_F(SkipBadCommand, InTheOrderOfTheKeys) {
+  files_.replace("images.prototxt", "shuffle: true", "shuffle: false");
+  const RunResult result = train({"--skip_bad=3"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(lines_with(result.err, {"skipped (3 of at most 3)"}), 1) << result.err;
+}
+
 TEST_F(SkipBadCommand, ThreadsChangeNothingSlow) {
   const std::string wanted = weights({"--skip_bad=3"});
   EXPECT_FALSE(wanted.empty());
