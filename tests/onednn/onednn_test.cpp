@@ -90,6 +90,30 @@ TEST_F(Onednn, NamesLibraryAndInstructionSet) {
   EXPECT_NE(backend_->description().find(onednn::vector_kernels().isa), std::string::npos);
 }
 
+// So that an image's scores are the same in a batch of any size.
+TEST_F(Onednn, AnImagesInnerProductDoesNotDependOnTheBatch) {
+  InnerProduct op;
+  op.num_output = 10;
+  op.bias = true;
+  for (const int64_t inputs : {1, 5, 64, 513, 2048}) {
+    std::vector<float> alone;
+    for (const int64_t batch : {1, 2, 9, 64}) {
+      for (const int threads : {1, 3}) {
+        set_num_threads(threads);
+        Step step(*backend_, describe_pass(op, Pass::forward,
+                                           {{Shape{batch, inputs}, DType::f32, Layout::nchw()},
+                                            {Shape{10, inputs}, DType::f32, Layout::nchw()},
+                                            vector(10)}));
+        step.run();
+        std::vector<float> first = step.values(0);
+        first.resize(10);
+        if (alone.empty()) alone = first;
+        EXPECT_EQ(first, alone) << inputs << " inputs, batch " << batch;
+      }
+    }
+  }
+}
+
 TEST_F(Onednn, FirstConvolutionTakesThreePlanesAndInteriorOnesBlocks) {
   if (std::string(onednn::vector_kernels().isa) == "portable") {
     GTEST_SKIP() << "oneDNN trains on row-major tensors without AVX2";

@@ -1,4 +1,6 @@
-// InnerProduct as oneDNN's matrix products on row-major matrices.
+// InnerProduct on row-major matrices: forward by dot products of our own, whose order of additions does
+// not depend on the number of rows, so that a net's scores for an image are the same in a batch of any
+// size; backward, and transposed weights, by oneDNN's matrix products.
 #include "backends/onednn/implementation.h"
 #include "backends/onednn/primitive.h"
 
@@ -39,7 +41,32 @@ struct Matrices {
   }
 };
 
-std::shared_ptr<const Kernel> make_forward(const Matrices& m) {
+std::shared_ptr<const Kernel> make_dot_products(int64_t rows, int64_t k, int64_t outputs,
+                                                bool has_bias) {
+  const FlatKernels& flat = vector_kernels().flat;
+  return own_kernel(std::string("dot:") + vector_kernels().isa, 0, [=](const KernelArgs& args) {
+    const float* src = args.in[0].as<float>();
+    const float* weights = args.in[1].as<float>();
+    const float* bias = has_bias ? args.in[2].as<float>() : nullptr;
+    float* dst = args.out[0].as<float>();
+    // A row of weights stays in the cache for all rows of the source.
+    parallel_for(outputs, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) {
+        for (int64_t n = 0; n < rows; ++n) {
+          const float sum = flat.dot(src + n * k, weights + o * k, k);
+          dst[n * outputs + o] = bias ? sum + bias[o] : sum;
+        }
+      }
+    });
+  });
+}
+
+std::shared_ptr<const Kernel> make_forward(const InnerProduct& op, const Shape& shape) {
+  if (!op.transpose) {
+    const int axis = shape.canonical_axis(op.axis);
+    return make_dot_products(shape.count(0, axis), shape.count_from(axis), op.num_output, op.bias);
+  }
+  const Matrices m(op, shape);
   const auto pd = m.forward();
   std::vector<Binding> bindings{{DNNL_ARG_SRC, m.src, false, 0},
                                 {DNNL_ARG_WEIGHTS, m.weights, false, 1},
@@ -74,7 +101,7 @@ Implementation implement(const InnerProduct& op, const OpDesc& desc, Layouts&) {
   switch (desc.pass) {
     case Pass::forward:
       share_plain_layout(result, {out_slot(0), in_slot(0), in_slot(1)});
-      result.make = [m = Matrices(op, desc.in[0].shape)] { return make_forward(m); };
+      result.make = [op, shape = desc.in[0].shape] { return make_forward(op, shape); };
       break;
     case Pass::backward_data:
       share_plain_layout(result, {out_slot(0), in_slot(0), in_slot(1)});

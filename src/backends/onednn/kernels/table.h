@@ -87,6 +87,8 @@ struct FlatKernels {
   void (*weighted_sum)(const float* const* srcs, const float* coeff, int count, int64_t offset,
                        float* dst, int64_t n, bool relu, bool accumulate, bool stream);
   void (*sgd)(const SgdRun& run, int64_t n);
+  // The sum of a[i] * b[i], in an order that depends on n alone.
+  float (*dot)(const float* a, const float* b, int64_t n);
 };
 
 struct VectorKernels {
