@@ -81,6 +81,17 @@ TEST_F(Flags, BadRepeatedIncompleteAndMissingFlags) {
   expect_failure(run({"info", "me"}), 2, {"'me'"});
 }
 
+TEST_F(Flags, NegativeNumbersAreRefused) {
+  const auto refused = [&](std::vector<std::string> arguments, const std::string& flag) {
+    arguments.push_back(flag + "=-1");
+    expect_failure(run(arguments), 2, {flag + " takes a number from"});
+  };
+  for (const std::string flag : {"--batch", "--loader_threads", "--skip_bad"}) {
+    refused({"train", "--solver=solver.prototxt"}, flag);
+  }
+  refused({"bn-stats", "--solver=solver.prototxt", "--weights=none", "--output=x"}, "--iterations");
+}
+
 TEST_F(Flags, SpellingsOfCaffeAreAccepted) {
   const std::vector<std::vector<std::string>> same = {
       {"plan", "--model=deploy.prototxt", "--batch=2", "--json", "--quiet"},

@@ -54,6 +54,7 @@ NetParameter with_settings_of(const NetParameter& file, NetParameter net) {
 }
 
 ExitCode run(const Operands&) {
+  if (FLAGS_iterations < 0) throw ConfigError("--iterations takes a number from 1");
   const int64_t batches = FLAGS_iterations > 0 ? FLAGS_iterations : kBatches;
   const NetFile file = read_net_file(TRAIN);
   const std::shared_ptr<Backend> backend = open_backend();

@@ -40,6 +40,7 @@ void apply_flags(SolverParameter* param) {
     if (FLAGS_seed > std::numeric_limits<int64_t>::max()) throw ConfigError("--seed is too large");
     param->set_random_seed(static_cast<int64_t>(FLAGS_seed));
   }
+  if (FLAGS_batch < 0) throw ConfigError("--batch takes a number from 1");
   if (FLAGS_skip_bad < 0) throw ConfigError("--skip_bad takes a number from 0");
   if (FLAGS_shards < 1) throw ConfigError("--shards takes a number from 1");
   if (!FLAGS_weights.empty() && !FLAGS_snapshot.empty()) {
