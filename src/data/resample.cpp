@@ -5,15 +5,7 @@
 #include <cstring>
 #include <vector>
 
-// One binary for all machines: the loops are compiled for several instruction sets and chosen at
-// start. None of them fuses multiplications with additions (see CMakeLists.txt), so that all agree.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(RESNET_STD_THREADS)
-#define RESNET_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define RESNET_CLONES
-#endif
-#define RESNET_INLINE __attribute__((always_inline)) inline
+#include "data/clones.h"
 
 namespace resnet {
 namespace {

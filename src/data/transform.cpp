@@ -1,11 +1,11 @@
 #include "resnet/data/transform.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <fstream>
 
+#include "data/feed_row.h"
 #include "data/geometry.h"
 #include "resnet/base/random.h"
 
@@ -256,69 +256,57 @@ struct Transformer::Placement {
   Shape output;
 };
 
-// Writes the planes of the output. rows(c, y)(x) is the pixel of plane c in row y and column x of the
-// scaled image, of which `present` is there; around it is padding.
-template <class Rows>
-void Transformer::write(const Placement& place, const Rect& present, const Rows& rows,
+// Writes the planes of the output. feed(c, y, row, out) feeds the pixels of plane c from row y, column
+// inside.left of the scaled image on, of which `inside` is fed; around it is padding.
+template <class Feed>
+void Transformer::write(const Placement& place, const Rect& inside, const Feed& feed,
                         float* out) const {
   const Rect& window = place.geometry.window;
-  const Rect inside = intersection(window, present);
-  const int64_t begin = inside.left - window.left, end = begin + inside.width;
+  const int64_t left = inside.left - window.left, right = window.right() - inside.right();
+  FeedRow row;
+  row.count = inside.width;
+  row.scale = scale_;
+  row.mirrored = place.geometry.mirrored;
+  const int64_t begin = row.mirrored ? right : left, end = begin + row.count;
   for (int64_t c = 0; c < place.output[0]; ++c) {
-    const float shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
     const float* mean = mean_shape_.rank() ? mean_.data() + c * mean_shape_.count_from(1) : nullptr;
-    const float mean_value = mean_at(c, 0) - shift;
+    row.shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
+    row.mean = mean_at(c, 0) - row.shift;
     for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
       if (y < inside.top || y >= inside.bottom()) {
         std::fill(out, out + window.width, 0.0F);
         continue;
       }
-      const auto pixel = rows(c, y);
-      std::fill(out, out + begin, 0.0F);
       if (mean) {
-        const float* means = place.mean_of_window ? mean + (y - window.top) * window.width
-                                                  : mean + y * mean_shape_[2] + window.left;
-        for (int64_t x = begin; x < end; ++x) {
-          out[x] = (pixel(window.left + x) - (means[x] - shift)) * scale_;
-        }
-      } else {
-        for (int64_t x = begin; x < end; ++x) {
-          out[x] = (pixel(window.left + x) - mean_value) * scale_;
-        }
+        row.means = place.mean_of_window ? mean + (y - window.top) * window.width + left
+                                         : mean + y * mean_shape_[2] + inside.left;
       }
+      std::fill(out, out + begin, 0.0F);
+      feed(c, y, row, out + begin);
       std::fill(out + end, out + window.width, 0.0F);
-      if (place.geometry.mirrored) std::reverse(out, out + window.width);
     }
   }
 }
 
 void Transformer::write_planes(const Placement& place, const Record& planes, float* out) const {
   const int64_t height = planes.shape[1], width = planes.shape[2];
-  const auto write_from = [&](const auto* pixels) {
-    write(
-        place, {0, 0, height, width},
-        [&](int64_t c, int64_t y) {
-          return [row = pixels + (c * height + y) * width](int64_t x) {
-            return static_cast<float>(row[x]);
-          };
-        },
-        out);
+  const Rect inside = intersection(place.geometry.window, {0, 0, height, width});
+  const auto write_from = [&](const auto* levels) {
+    const auto feed = [&](int64_t c, int64_t y, const FeedRow& row, float* to) {
+      feed_row(levels + (c * height + y) * width + inside.left, row, to);
+    };
+    write(place, inside, feed, out);
   };
   planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
 }
 
-void Transformer::write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+void Transformer::write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
                                float* out) const {
-  write(
-      place, present,
-      [&](int64_t c, int64_t y) {
-        const auto place_in_word =
-            static_cast<int>(8 * (std::endian::native == std::endian::little ? c : 3 - c));
-        return [row = pixels.row(y) - pixels.part.left, place_in_word](int64_t x) {
-          return static_cast<float>(static_cast<int32_t>((row[x] >> place_in_word) & 255U));
-        };
-      },
-      out);
+  const auto feed = [&](int64_t c, int64_t y, const FeedRow& row, float* to) {
+    const uint32_t* words = pixels.row(y) + (inside.left - pixels.part.left);
+    feed_row(words, static_cast<int>(c), row, to);
+  };
+  write(place, inside, feed, out);
 }
 
 void Transformer::apply(const Record& record, uint64_t seed, int64_t position, float* out) const {

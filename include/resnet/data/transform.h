@@ -81,10 +81,10 @@ class Transformer {
   bool scales() const { return resize_min_ > 0 || area_min_ > 0 || exact_size_ > 0; }
   Shape scaled_shape(const Shape& image) const;
   bool mean_is_of_image(const Shape& image) const;
-  template <class Rows>
-  void write(const Placement& place, const Rect& present, const Rows& rows, float* out) const;
+  template <class Feed>
+  void write(const Placement& place, const Rect& inside, const Feed& feed, float* out) const;
   void write_planes(const Placement& place, const Record& planes, float* out) const;
-  void write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+  void write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
                     float* out) const;
   float mean_at(int64_t channel, int64_t pixel) const;
 
