@@ -129,7 +129,7 @@ void JpegReader::read(const Rect& part, bool grey, Pixels* out) {
   JDIMENSION left = 0, width = 0;
   if (!state.start(wanted, grey, &left, &width)) state.fail();
   out->reset({wanted.top, static_cast<int64_t>(left), wanted.height, static_cast<int64_t>(width)});
-  const size_t pixels = out->words.size();
+  const size_t pixels = out->size();
   // Grey rows are read into the last quarter and spread out from there.
   auto* const bytes = reinterpret_cast<JSAMPLE*>(out->words.data());
   JSAMPLE* const first = grey ? bytes + 3 * pixels : bytes;
