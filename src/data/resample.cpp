@@ -62,7 +62,7 @@ void set_weights(const std::vector<double>& shares, Fixed* weights) {
 template <class Value>
 void make_axis(int64_t box, int64_t scaled, int64_t begin, int64_t outputs, int64_t origin,
                Axis<Value>* out) {
-  static thread_local std::vector<double> shares;
+  std::vector<double> shares;
   const double factor = factor_of(box, scaled), radius = std::max(factor, 1.0);
   out->taps = taps_of(factor);
   out->first.resize(static_cast<size_t>(outputs));
@@ -90,40 +90,49 @@ void spread(Axis<Value>* axis) {
   for (size_t i = 0; i < axis->weights.size(); ++i) {
     std::fill_n(spread.begin() + static_cast<int64_t>(4 * i), 4, axis->weights[i]);
   }
-  axis->first.resize(outputs, 0);
+  axis->first.resize(outputs);
   axis->weights = std::move(spread);
 }
 
 template <class Value>
-void resample_with(const Pixels& from, const Scaling& scaling, const Rect& window, Pixels* out) {
-  static thread_local Axis<Value> down, right;
-  static thread_local std::vector<Value> sums;
-  static thread_local std::vector<uint32_t> line;
-  static thread_local std::vector<const uint8_t*> rows;
-  const Rect& box = scaling.box;
-  const Rect part = source_part(scaling, window);
-  make_axis(box.height, scaling.height, window.top, window.height, -box.top, &down);
-  make_axis(box.width, scaling.width, window.left, window.width, part.left - box.left, &right);
-  spread(&right);
-  // Taps of weight zero may reach beyond the part.
-  sums.assign(static_cast<size_t>(4 * (part.width + right.taps)), Value{});
-  line.resize(right.first.size());
-  rows.resize(static_cast<size_t>(down.taps));
-  out->reset(window);
-  for (int64_t y = 0; y < window.height; ++y) {
-    const Value* weights = down.weights_of(y);
-    int64_t taps = down.taps;
+class Rows : public ScaledRows {
+ public:
+  Rows(const Pixels& from, const Scaling& scaling, const Rect& window)
+      : from_(from), part_(source_part(scaling, window)), top_(window.top) {
+    const Rect& box = scaling.box;
+    make_axis(box.height, scaling.height, window.top, window.height, -box.top, &down_);
+    make_axis(box.width, scaling.width, window.left, window.width, part_.left - box.left, &right_);
+    spread(&right_);
+    // Taps of weight zero may reach beyond the part.
+    sums_.resize(static_cast<size_t>(4 * (part_.width + right_.taps)));
+    line_.resize(right_.first.size());
+    rows_.resize(static_cast<size_t>(down_.taps));
+  }
+
+  const uint32_t* row(int64_t y) override {
+    const int64_t i = y - top_;
+    const Value* weights = down_.weights_of(i);
+    int64_t taps = down_.taps;
     while (taps > 1 && weights[taps - 1] == 0) --taps;
     for (int64_t k = 0; k < taps; ++k) {
-      rows[static_cast<size_t>(k)] = reinterpret_cast<const uint8_t*>(
-          from.row(down.first[static_cast<size_t>(y)] + k) + (part.left - from.part.left));
+      rows_[static_cast<size_t>(k)] = reinterpret_cast<const uint8_t*>(
+          from_.row(down_.first[static_cast<size_t>(i)] + k) + (part_.left - from_.part.left));
     }
-    add_rows(rows.data(), weights, taps, 4 * part.width, sums.data());
-    add_pixels(sums.data(), right.first.data(), right.weights.data(), right.taps,
-               static_cast<int64_t>(line.size()), line.data());
-    std::copy_n(line.begin(), window.width, out->row(window.top + y));
+    add_rows(rows_.data(), weights, taps, 4 * part_.width, sums_.data());
+    add_pixels(sums_.data(), right_.first.data(), right_.weights.data(), right_.taps,
+               static_cast<int64_t>(line_.size()), line_.data());
+    return line_.data();
   }
-}
+
+ private:
+  const Pixels& from_;
+  const Rect part_;  // what of `from` is read
+  const int64_t top_;
+  Axis<Value> down_, right_;
+  std::vector<Value> sums_;     // of rows, for one row of outputs
+  std::vector<uint32_t> line_;  // outputs
+  std::vector<const uint8_t*> rows_;
+};
 
 }  // namespace
 
@@ -148,11 +157,20 @@ Rect source_part(const Scaling& scaling, const Rect& window) {
           span_of(window.right() - 1, right, box.width).end - left};
 }
 
-void resample(const Pixels& from, const Scaling& scaling, const Rect& window, Pixels* out) {
+std::unique_ptr<ScaledRows> scaled_rows(const Pixels& from, const Scaling& scaling,
+                                        const Rect& window) {
   const int64_t taps = std::max(taps_of(factor_of(scaling.box.height, scaling.height)),
                                 taps_of(factor_of(scaling.box.width, scaling.width)));
-  taps <= kMostFixedTaps ? resample_with<Fixed>(from, scaling, window, out)
-                         : resample_with<float>(from, scaling, window, out);
+  if (taps <= kMostFixedTaps) return std::make_unique<Rows<Fixed>>(from, scaling, window);
+  return std::make_unique<Rows<float>>(from, scaling, window);
+}
+
+void resample(const Pixels& from, const Scaling& scaling, const Rect& window, Pixels* out) {
+  const std::unique_ptr<ScaledRows> rows = scaled_rows(from, scaling, window);
+  out->reset(window);
+  for (int64_t y = window.top; y < window.bottom(); ++y) {
+    std::copy_n(rows->row(y), window.width, out->row(y));
+  }
 }
 
 }  // namespace resnet
