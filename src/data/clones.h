@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__) && \
     !defined(RESNET_STD_THREADS)
-#define RESNET_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define RESNET_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define RESNET_CLONES
 #endif

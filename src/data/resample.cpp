@@ -42,17 +42,18 @@ int64_t taps_of(double factor) {
   return 2 * static_cast<int64_t>(std::ceil(std::max(factor, 1.0)));
 }
 
-void set_weights(const std::vector<double>& shares, float* weights) {
-  for (const double share : shares) *weights++ = static_cast<float>(share);
+void set_weights(const std::vector<double>& shares, double sum, float* weights) {
+  for (const double share : shares) *weights++ = static_cast<float>(share / sum);
 }
 
 // Rounded so that their sum is one, but for a single weight of one, which is 1/65536 less.
-void set_weights(const std::vector<double>& shares, Fixed* weights) {
-  double sum = 0;
+void set_weights(const std::vector<double>& shares, double sum, Fixed* weights) {
+  const double factor = 65536 / sum;
+  double part = 0;
   int64_t begin = 0;
   for (const double share : shares) {
-    sum += share;
-    const auto end = static_cast<int64_t>(65536 * sum + 0.5);
+    part += share;
+    const auto end = static_cast<int64_t>(factor * part + 0.5);
     *weights++ = static_cast<Fixed>(std::min<int64_t>(end - begin, 65535));
     begin = end;
   }
@@ -72,13 +73,12 @@ void make_axis(int64_t box, int64_t scaled, int64_t begin, int64_t outputs, int6
     shares.clear();
     double sum = 0;
     for (int64_t pixel = span.first; pixel < span.end; ++pixel) {
-      const double distance = (static_cast<double>(pixel) + 0.5 - span.centre) / radius;
-      shares.push_back(std::max(0.0, 1 - std::abs(distance)));
+      const double distance = std::abs(static_cast<double>(pixel) + 0.5 - span.centre);
+      shares.push_back(std::max(0.0, radius - distance));
       sum += shares.back();
     }
-    for (double& share : shares) share /= sum;
     out->first[static_cast<size_t>(i)] = span.first - origin;
-    set_weights(shares, out->weights.data() + i * out->taps);
+    set_weights(shares, sum, out->weights.data() + i * out->taps);
   }
 }
 
