@@ -1,41 +1,58 @@
 #include "data/feed_row.h"
 
+#include <bit>
+
 #include "data/clones.h"
 
 namespace resnet {
 namespace {
 
-template <class Pixel>
-RESNET_INLINE void feed(const Pixel& pixel, int64_t count, const Normalisation& how,
-                        float* __restrict out) {
-  const float mean = how.mean, scale = how.scale;
-  if (how.means == nullptr) {
-    for (int64_t x = 0; x < count; ++x) out[x] = (pixel(x) - mean) * scale;
+// level(x) is the level of pixel x, mean(x) what is subtracted.
+template <class Level, class Mean>
+RESNET_INLINE void write(const FeedRow& row, const Level& level, const Mean& mean,
+                         float* __restrict out) {
+  const float scale = row.scale;
+  const int64_t count = row.count;
+  if (row.mirrored) {
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] = (level(count - 1 - i) - mean(count - 1 - i)) * scale;
+    }
   } else {
-    const float* means = how.means;
-    for (int64_t x = 0; x < count; ++x) out[x] = (pixel(x) - (means[x] + mean)) * scale;
+    for (int64_t x = 0; x < count; ++x) out[x] = (level(x) - mean(x)) * scale;
+  }
+}
+
+template <class Level>
+RESNET_INLINE void write(const FeedRow& row, const Level& level, float* out) {
+  if (row.means) {
+    const auto mean = [means = row.means, shift = row.shift](int64_t x) {
+      return means[x] - shift;
+    };
+    write(row, level, mean, out);
+  } else {
+    write(
+        row, level, [mean = row.mean](int64_t) { return mean; }, out);
   }
 }
 
 }  // namespace
 
-RESNET_CLONES void feed_row(const uint8_t* pixels, int64_t count, const Normalisation& how,
-                            float* out) {
-  feed([pixels](int64_t x) { return static_cast<float>(pixels[x]); }, count, how, out);
+RESNET_CLONES void feed_row(const uint8_t* levels, const FeedRow& row, float* out) {
+  write(
+      row, [levels](int64_t x) { return static_cast<float>(levels[x]); }, out);
 }
 
-RESNET_CLONES void feed_row(const float* pixels, int64_t count, const Normalisation& how,
-                            float* out) {
-  feed([pixels](int64_t x) { return pixels[x]; }, count, how, out);
+RESNET_CLONES void feed_row(const float* levels, const FeedRow& row, float* out) {
+  write(
+      row, [levels](int64_t x) { return levels[x]; }, out);
 }
 
-RESNET_CLONES void feed_row(const uint32_t* words, int shift, int64_t count,
-                            const Normalisation& how, float* out) {
-  feed(
-      [words, shift](int64_t x) {
-        return static_cast<float>(static_cast<int32_t>((words[x] >> shift) & 255U));
-      },
-      count, how, out);
+RESNET_CLONES void feed_row(const uint32_t* words, int byte, const FeedRow& row, float* out) {
+  const int shift = 8 * (std::endian::native == std::endian::little ? byte : 3 - byte);
+  const auto level = [words, shift](int64_t x) {
+    return static_cast<float>(static_cast<int32_t>((words[x] >> shift) & 255U));
+  };
+  write(row, level, out);
 }
 
 }  // namespace resnet

@@ -40,14 +40,14 @@ void set_pixels(Record& record, int64_t channels, const Pixels& pixels) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(pixels.words.data());
   for (int64_t c = 0; c < channels; ++c) {
     uint8_t* out = record.bytes.data() + c * record.shape.count_from(1);
-    for (size_t i = 0; i < pixels.words.size(); ++i) out[i] = bytes[4 * i + static_cast<size_t>(c)];
+    for (size_t i = 0; i < pixels.size(); ++i) out[i] = bytes[4 * i + static_cast<size_t>(c)];
   }
 }
 
 // The part of a record of planes.
 void pack(const Record& record, const Rect& part, Pixels* out) {
   out->reset(part);
-  std::fill(out->words.begin(), out->words.end(), 0);
+  std::fill_n(out->words.begin(), out->size(), 0);
   for (int64_t c = 0; c < record.shape[0]; ++c) {
     for (int64_t y = part.top; y < part.bottom(); ++y) {
       const uint8_t* row =

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "resnet/base/error.h"
 
@@ -49,6 +50,13 @@ bool has_end(std::span<const uint8_t> data) {
   return false;
 }
 
+void spread_grey(const JSAMPLE* line, int64_t count, uint32_t* words) {
+  for (int64_t x = 0; x < count; ++x) {
+    const uint32_t level = line[x];
+    words[x] = level | level << 8 | level << 16 | level << 24;
+  }
+}
+
 }  // namespace
 
 struct JpegReader::State {
@@ -86,11 +94,13 @@ struct JpegReader::State {
     return true;
   }
 
-  bool read_rows(JSAMPLE* first, size_t row_bytes, int64_t rows) {
+  // `line`: where grey rows are read, to be spread out from there; null for colours.
+  bool read_rows(JSAMPLE* line, Pixels* out) {
     if (setjmp(error.leave)) return false;
-    for (int64_t y = 0; y < rows; ++y) {
-      JSAMPROW row = first + static_cast<size_t>(y) * row_bytes;
+    for (int64_t y = out->part.top; y < out->part.bottom(); ++y) {
+      JSAMPROW row = line ? line : reinterpret_cast<JSAMPLE*>(out->row(y));
       jpeg_read_scanlines(&info, &row, 1);
+      if (line) spread_grey(line, out->part.width, out->row(y));
     }
     return true;
   }
@@ -126,20 +136,14 @@ int JpegReader::components() const { return state_->info.num_components; }
 void JpegReader::read(const Rect& part, bool grey, Pixels* out) {
   State& state = *state_;
   const Rect wanted = state.with_margin(part);
+  grey |= components() == 1;  // libjpeg would repeat it for each colour, slowly
   JDIMENSION left = 0, width = 0;
   if (!state.start(wanted, grey, &left, &width)) state.fail();
   out->reset({wanted.top, static_cast<int64_t>(left), wanted.height, static_cast<int64_t>(width)});
-  const size_t pixels = out->words.size();
-  // Grey rows are read into the last quarter and spread out from there.
-  auto* const bytes = reinterpret_cast<JSAMPLE*>(out->words.data());
-  JSAMPLE* const first = grey ? bytes + 3 * pixels : bytes;
-  if (!state.read_rows(first, (grey ? 1 : 4) * static_cast<size_t>(width), wanted.height)) {
-    state.fail();
-  }
+  std::vector<JSAMPLE> line(grey ? width : 0);
+  if (!state.read_rows(grey ? line.data() : nullptr, out)) state.fail();
   if (state.error.ran_out) throw DataError("the JPEG file is truncated");
   if (state.error.bad_code) throw DataError("the JPEG file is damaged (bad Huffman code)");
-  if (!grey) return;
-  for (size_t i = 0; i < pixels; ++i) bytes[4 * i] = first[i];
 }
 
 }  // namespace resnet

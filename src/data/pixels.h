@@ -25,13 +25,14 @@ inline Rect intersection(const Rect& a, const Rect& b) {
 // 8-bit pixels, one a word: bytes B, G, R and one without meaning in memory; of grey images the first
 // byte counts.
 struct Pixels {
-  Rect part;  // of the image that they come from
-  std::vector<uint32_t> words;
+  Rect part;                    // of the image that they come from
+  std::vector<uint32_t> words;  // at least size(); it only grows, since growing means filling
 
   void reset(const Rect& to) {
     part = to;
-    words.resize(static_cast<size_t>(to.height * to.width));
+    if (words.size() < size()) words.resize(size());
   }
+  size_t size() const { return static_cast<size_t>(part.height * part.width); }
   // Begins at the part's left edge.
   uint32_t* row(int64_t y) { return words.data() + (y - part.top) * part.width; }
   const uint32_t* row(int64_t y) const { return words.data() + (y - part.top) * part.width; }

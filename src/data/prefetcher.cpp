@@ -1,5 +1,7 @@
 #include "data/prefetcher.h"
 
+#include "resnet/base/parallel.h"
+
 namespace resnet {
 
 Prefetcher::Prefetcher(int threads, size_t slots, Prepare prepare)
@@ -17,6 +19,7 @@ Prefetcher::~Prefetcher() {
 }
 
 void Prefetcher::work() {
+  unbind_thread();  // a new thread has the CPU of the one that started it
   const auto slots = static_cast<int64_t>(slots_.size());
   std::unique_lock lock(mutex_);
   while (true) {

@@ -2,22 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
-#include "data/clones.h"
+#include "data/resample_kernels.h"
 
 namespace resnet {
 namespace {
 
-// The weights of source pixels for a run of output pixels along one axis: output i reads `count`
-// pixels from first[i] on, the last ones with weight zero where it needs fewer.
+// The weights of source pixels for a run of output pixels along one axis: output i reads `taps` pixels
+// from first[i] on, the last ones with weight zero where it needs fewer. Value is Fixed or float.
+template <class Value>
 struct Axis {
-  int64_t count = 0;
+  int64_t taps = 0;
   std::vector<int64_t> first;
-  std::vector<float> weights;  // count for each output
+  std::vector<Value> weights;  // `taps` for each output
 
-  const float* weights_of(int64_t i) const { return weights.data() + i * count; }
+  const Value* weights_of(int64_t i) const { return weights.data() + i * taps; }
 };
 
 struct Span {
@@ -37,121 +37,102 @@ double factor_of(int64_t box, int64_t scaled) {
   return static_cast<double>(box) / static_cast<double>(scaled);
 }
 
+// Enough for every span. It does not depend on the window, so that windows get the same sums.
+int64_t taps_of(double factor) {
+  return 2 * static_cast<int64_t>(std::ceil(std::max(factor, 1.0)));
+}
+
+void set_weights(const std::vector<double>& shares, double sum, float* weights) {
+  for (const double share : shares) *weights++ = static_cast<float>(share / sum);
+}
+
+// Rounded so that their sum is one, but for a single weight of one, which is 1/65536 less.
+void set_weights(const std::vector<double>& shares, double sum, Fixed* weights) {
+  const double factor = 65536 / sum;
+  double part = 0;
+  int64_t begin = 0;
+  for (const double share : shares) {
+    part += share;
+    const auto end = static_cast<int64_t>(std::floor(factor * part + 0.5));
+    *weights++ = static_cast<Fixed>(std::min<int64_t>(end - begin, 65535));
+    begin = end;
+  }
+}
+
 // Outputs [begin, begin + outputs) of `scaled`; source pixels are counted from `origin`.
+template <class Value>
 void make_axis(int64_t box, int64_t scaled, int64_t begin, int64_t outputs, int64_t origin,
-               Axis* out) {
+               Axis<Value>* out) {
+  std::vector<double> shares;
   const double factor = factor_of(box, scaled), radius = std::max(factor, 1.0);
-  std::vector<Span> spans;
-  out->count = 0;
-  for (int64_t i = begin; i < begin + outputs; ++i) {
-    spans.push_back(span_of(i, factor, box));
-    out->count = std::max(out->count, spans.back().end - spans.back().first);
-  }
-  out->first.clear();
-  out->weights.clear();
-  for (const Span& span : spans) {
+  out->taps = taps_of(factor);
+  out->first.resize(static_cast<size_t>(outputs));
+  out->weights.assign(static_cast<size_t>(outputs * out->taps), Value{});
+  for (int64_t i = 0; i < outputs; ++i) {
+    const Span span = span_of(begin + i, factor, box);
+    shares.clear();
     double sum = 0;
-    const auto weight = [&](int64_t pixel) {
-      const double distance = (static_cast<double>(pixel) + 0.5 - span.centre) / radius;
-      return std::max(0.0, 1 - std::abs(distance));
-    };
-    for (int64_t pixel = span.first; pixel < span.end; ++pixel) sum += weight(pixel);
-    out->first.push_back(span.first - origin);
     for (int64_t pixel = span.first; pixel < span.end; ++pixel) {
-      out->weights.push_back(static_cast<float>(weight(pixel) / sum));
+      const double distance = std::abs(static_cast<double>(pixel) + 0.5 - span.centre);
+      shares.push_back(std::max(0.0, radius - distance));
+      sum += shares.back();
     }
-    out->weights.resize(out->first.size() * static_cast<size_t>(out->count), 0.0F);
+    out->first[static_cast<size_t>(i)] = span.first - origin;
+    set_weights(shares, sum, out->weights.data() + i * out->taps);
   }
 }
 
-// One row of sums from kTaps rows of bytes (0: any number).
-template <int kTaps>
-RESNET_INLINE void sum_rows(const uint8_t* const* rows, const float* weights, int64_t taps,
-                            int64_t count, float* __restrict sums) {
-  if (kTaps > 0) taps = kTaps;
-  for (int64_t i = 0; i < count; ++i) {
-    float sum = static_cast<float>(rows[0][i]) * weights[0];
-    for (int64_t k = 1; k < taps; ++k) sum += static_cast<float>(rows[k][i]) * weights[k];
-    sums[i] = sum;
+// For add_pixels(): each weight four times, and further outputs without weight.
+template <class Value>
+void spread(Axis<Value>* axis) {
+  const size_t outputs = (axis->first.size() + kOutputs - 1) / kOutputs * kOutputs;
+  std::vector<Value> spread(4 * static_cast<size_t>(axis->taps) * outputs);
+  for (size_t i = 0; i < axis->weights.size(); ++i) {
+    std::fill_n(spread.begin() + static_cast<int64_t>(4 * i), 4, axis->weights[i]);
   }
+  axis->first.resize(outputs);
+  axis->weights = std::move(spread);
 }
 
-RESNET_CLONES void add_rows(const uint8_t* const* rows, const float* weights, int64_t taps,
-                            int64_t count, float* __restrict sums) {
-  switch (taps) {
-    case 1:
-      return sum_rows<1>(rows, weights, taps, count, sums);
-    case 2:
-      return sum_rows<2>(rows, weights, taps, count, sums);
-    case 3:
-      return sum_rows<3>(rows, weights, taps, count, sums);
-    case 4:
-      return sum_rows<4>(rows, weights, taps, count, sums);
-    default:
-      return sum_rows<0>(rows, weights, taps, count, sums);
+template <class Value>
+class Rows : public ScaledRows {
+ public:
+  Rows(const Pixels& from, const Scaling& scaling, const Rect& window)
+      : from_(from), part_(source_part(scaling, window)), top_(window.top) {
+    const Rect& box = scaling.box;
+    make_axis(box.height, scaling.height, window.top, window.height, -box.top, &down_);
+    make_axis(box.width, scaling.width, window.left, window.width, part_.left - box.left, &right_);
+    spread(&right_);
+    // Taps of weight zero may reach beyond the part.
+    sums_.resize(static_cast<size_t>(4 * (part_.width + right_.taps)));
+    line_.resize(right_.first.size());
+    rows_.resize(static_cast<size_t>(down_.taps));
   }
-}
 
-using Float4 = float __attribute__((vector_size(16)));
-using Float8 = float __attribute__((vector_size(32)));
-
-RESNET_INLINE Float4 load(const float* from) {
-  Float4 value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-// An output row from a row of sums, four floats a pixel, two outputs at a time, plus a half for rounding.
-// `weights` holds each weight four times. `out` has room for one output more than is wanted.
-template <int kTaps>
-RESNET_INLINE void filter(const float* sums, const Axis& axis, const float* weights,
-                          float* __restrict out) {
-  const int64_t taps = kTaps > 0 ? kTaps : axis.count;
-  const auto outputs = static_cast<int64_t>(axis.first.size());
-  for (int64_t i = 0; i < outputs; i += 2, weights += 8 * taps) {
-    const float* a = sums + 4 * axis.first[static_cast<size_t>(i)];
-    const float* b = sums + 4 * axis.first[static_cast<size_t>(std::min(i + 1, outputs - 1))];
-    Float8 sum = Float8{} + 0.5F;
+  const uint32_t* row(int64_t y) override {
+    const int64_t i = y - top_;
+    const Value* weights = down_.weights_of(i);
+    int64_t taps = down_.taps;
+    while (taps > 1 && weights[taps - 1] == 0) --taps;
     for (int64_t k = 0; k < taps; ++k) {
-      const Float8 pixels =
-          __builtin_shufflevector(load(a + 4 * k), load(b + 4 * k), 0, 1, 2, 3, 4, 5, 6, 7);
-      Float8 weight;
-      std::memcpy(&weight, weights + 8 * k, sizeof weight);
-      sum += pixels * weight;
+      rows_[static_cast<size_t>(k)] = reinterpret_cast<const uint8_t*>(
+          from_.row(down_.first[static_cast<size_t>(i)] + k) + (part_.left - from_.part.left));
     }
-    std::memcpy(out + 4 * i, &sum, sizeof sum);
+    add_rows(rows_.data(), weights, taps, 4 * part_.width, sums_.data());
+    add_pixels(sums_.data(), right_.first.data(), right_.weights.data(), right_.taps,
+               static_cast<int64_t>(line_.size()), line_.data());
+    return line_.data();
   }
-}
 
-RESNET_CLONES void filter_row(const float* sums, const Axis& axis, const float* weights,
-                              float* __restrict out) {
-  switch (axis.count) {
-    case 2:
-      return filter<2>(sums, axis, weights, out);
-    case 3:
-      return filter<3>(sums, axis, weights, out);
-    case 4:
-      return filter<4>(sums, axis, weights, out);
-    default:
-      return filter<0>(sums, axis, weights, out);
-  }
-}
-
-RESNET_CLONES void to_bytes(const float* from, int64_t count, uint8_t* __restrict out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(static_cast<int>(from[i]));
-}
-
-// The weights of two outputs at a time, tap by tap, each four times.
-void spread(const Axis& axis, std::vector<float>* out) {
-  const auto outputs = static_cast<int64_t>(axis.first.size());
-  out->clear();
-  for (int64_t i = 0; i < outputs; i += 2) {
-    for (int64_t k = 0; k < axis.count; ++k) {
-      out->insert(out->end(), 4, axis.weights_of(i)[k]);
-      out->insert(out->end(), 4, axis.weights_of(std::min(i + 1, outputs - 1))[k]);
-    }
-  }
-}
+ private:
+  const Pixels& from_;
+  const Rect part_;  // what of `from` is read
+  const int64_t top_;
+  Axis<Value> down_, right_;
+  std::vector<Value> sums_;     // of rows, for one row of outputs
+  std::vector<uint32_t> line_;  // outputs
+  std::vector<const uint8_t*> rows_;
+};
 
 }  // namespace
 
@@ -176,31 +157,19 @@ Rect source_part(const Scaling& scaling, const Rect& window) {
           span_of(window.right() - 1, right, box.width).end - left};
 }
 
+std::unique_ptr<ScaledRows> scaled_rows(const Pixels& from, const Scaling& scaling,
+                                        const Rect& window) {
+  const int64_t taps = std::max(taps_of(factor_of(scaling.box.height, scaling.height)),
+                                taps_of(factor_of(scaling.box.width, scaling.width)));
+  if (taps <= kMostFixedTaps) return std::make_unique<Rows<Fixed>>(from, scaling, window);
+  return std::make_unique<Rows<float>>(from, scaling, window);
+}
+
 void resample(const Pixels& from, const Scaling& scaling, const Rect& window, Pixels* out) {
-  static thread_local Axis down, right;
-  static thread_local std::vector<float> sums, weights, line;
-  static thread_local std::vector<const uint8_t*> rows;
-  const Rect& box = scaling.box;
-  const Rect part = source_part(scaling, window);
-  make_axis(box.height, scaling.height, window.top, window.height, -box.top, &down);
-  make_axis(box.width, scaling.width, window.left, window.width, part.left - box.left, &right);
-  spread(right, &weights);
-  // Taps of weight zero may reach beyond the part.
-  sums.assign(static_cast<size_t>(4 * (part.width + right.count)), 0.0F);
-  line.resize(static_cast<size_t>(4 * (window.width + 1)));
-  rows.resize(static_cast<size_t>(down.count));
+  const std::unique_ptr<ScaledRows> rows = scaled_rows(from, scaling, window);
   out->reset(window);
-  for (int64_t y = 0; y < window.height; ++y) {
-    const float* down_weights = down.weights_of(y);
-    int64_t taps = down.count;
-    while (taps > 1 && down_weights[taps - 1] == 0) --taps;
-    for (int64_t k = 0; k < taps; ++k) {
-      rows[static_cast<size_t>(k)] = reinterpret_cast<const uint8_t*>(
-          from.row(down.first[static_cast<size_t>(y)] + k) + (part.left - from.part.left));
-    }
-    add_rows(rows.data(), down_weights, taps, 4 * part.width, sums.data());
-    filter_row(sums.data(), right, weights.data(), line.data());
-    to_bytes(line.data(), 4 * window.width, reinterpret_cast<uint8_t*>(out->row(window.top + y)));
+  for (int64_t y = window.top; y < window.bottom(); ++y) {
+    std::copy_n(rows->row(y), window.width, out->row(y));
   }
 }
 

@@ -1,6 +1,8 @@
 // The one way in which images are scaled.
 #pragma once
 
+#include <memory>
+
 #include "data/pixels.h"
 
 namespace resnet {
@@ -22,8 +24,18 @@ Rect source_part(const Scaling& scaling, const Rect& window);
 // A window of the scaled box: linear interpolation along each axis where it grows; where it shrinks,
 // the triangle of the interpolation is widened by the factor, so that every pixel counts (bilinear
 // resampling with antialiasing as in Pillow and torchvision). Weights outside of the box are spread
-// over those inside. Values are rounded to the nearest 8-bit level. `from` holds source_part().
-// The result does not depend on the instruction set.
+// over those inside. Values are rounded to 8-bit levels, at most 0.55 from the exact value. `from`
+// holds source_part(). The result does not depend on the instruction set.
 void resample(const Pixels& from, const Scaling& scaling, const Rect& window, Pixels* out);
+
+// The same row by row, for one who uses up a row at once.
+class ScaledRows {
+ public:
+  virtual ~ScaledRows() = default;
+  // Row y of the scaled box, from the window's left edge; stays until the next call.
+  virtual const uint32_t* row(int64_t y) = 0;
+};
+std::unique_ptr<ScaledRows> scaled_rows(const Pixels& from, const Scaling& scaling,
+                                        const Rect& window);
 
 }  // namespace resnet

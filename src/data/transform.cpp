@@ -1,7 +1,6 @@
 #include "resnet/data/transform.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -86,7 +85,9 @@ void check_ranges(const TransformationParameter& param) {
   if (param.has_resize_shorter_max() && param.resize_shorter_min() == 0) {
     refuse("resize_shorter_max without resize_shorter_min");
   }
-  if (param.resize_shorter_max() > 65536) refuse("resize_shorter_max is larger than 65536");
+  if (std::max(param.resize_shorter_min(), param.resize_shorter_max()) > 65536) {
+    refuse("resize_shorter_min and resize_shorter_max are at most 65536");
+  }
   if (param.resize_shorter_max() > param.resize_shorter_min() && param.crop_size() == 0) {
     refuse("resize_shorter_max needs crop_size, since the inputs of a net are of one size");
   }
@@ -99,6 +100,13 @@ void check_ranges(const TransformationParameter& param) {
   if (area && param.crop_size() == 0) refuse("crop_area_min needs crop_size");
   if (area && param.pad() > 0) refuse("crop_area_min excludes pad; remove one");
   if (!(param.color_std() >= 0)) refuse("color_std is not negative");
+}
+
+// Fetches a row into the cache: it is written only after its pixels have been computed, and by then no
+// store has to wait for memory.
+void prefetch_row(const float* row, int64_t count) {
+  constexpr int64_t kLineFloats = 16;
+  for (int64_t i = 0; i < count; i += kLineFloats) __builtin_prefetch(row + i, 1);
 }
 
 }  // namespace
@@ -257,59 +265,76 @@ struct Transformer::Placement {
   Shape output;
 };
 
-// Writes the planes of the output. feed(c, y, x, count, how, out) writes pixels of plane c, row y, from
-// column x of the scaled image, of which `present` is there; around it is padding.
-template <class Feed>
-void Transformer::write(const Placement& place, const Rect& present, const Feed& feed,
+// Writes the planes of the output, row by row. row_at(y) gives what feeds (c, row, out): the pixels of
+// plane c from row y, column inside.left of the scaled image on, of which `inside` is fed; around it
+// is padding.
+template <class RowAt>
+void Transformer::write(const Placement& place, const Rect& inside, const RowAt& row_at,
                         float* out) const {
   const Rect& window = place.geometry.window;
-  const Rect inside = intersection(window, present);
-  const int64_t begin = inside.left - window.left, end = begin + inside.width;
-  for (int64_t c = 0; c < place.output[0]; ++c) {
+  const bool mirrored = place.geometry.mirrored;
+  const int64_t left = inside.left - window.left, right = window.right() - inside.right();
+  const int64_t begin = mirrored ? right : left, end = begin + inside.width;
+  const auto feed_of = [&](int64_t c, int64_t y) {
     const float shift = c < 3 ? place.shift[static_cast<size_t>(c)] : 0;
-    const float* mean = mean_shape_.rank() ? mean_.data() + c * mean_shape_.count_from(1) : nullptr;
-    Normalisation how{nullptr, mean ? -shift : mean_at(c, 0) - shift, scale_};
-    for (int64_t y = window.top; y < window.bottom(); ++y, out += window.width) {
-      if (y < inside.top || y >= inside.bottom()) {
-        std::fill(out, out + window.width, 0.0F);
-        continue;
-      }
-      if (mean) {
-        how.means = (place.mean_of_window ? mean + (y - window.top) * window.width
-                                          : mean + y * mean_shape_[2] + window.left) +
-                    begin;
-      }
-      std::fill(out, out + begin, 0.0F);
-      feed(c, y, inside.left, inside.width, how, out + begin);
-      std::fill(out + end, out + window.width, 0.0F);
-      if (place.geometry.mirrored) std::reverse(out, out + window.width);
+    FeedRow row{inside.width, mean_at(c, 0) - shift, nullptr, shift, scale_, mirrored};
+    if (mean_shape_.rank()) {
+      const float* mean = mean_.data() + c * mean_shape_.count_from(1);
+      row.means = place.mean_of_window ? mean + (y - window.top) * window.width + left
+                                       : mean + y * mean_shape_[2] + inside.left;
+    }
+    return row;
+  };
+  const int64_t planes = place.output[0];
+  const auto plane_row = [&](int64_t c, int64_t y) {
+    return out + (c * window.height + y - window.top) * window.width;
+  };
+  for (int64_t y = window.top; y < window.bottom(); ++y) {
+    if (y < inside.top || y >= inside.bottom()) {
+      for (int64_t c = 0; c < planes; ++c) std::fill_n(plane_row(c, y), window.width, 0.0F);
+      continue;
+    }
+    for (int64_t c = 0; c < planes; ++c) prefetch_row(plane_row(c, y), window.width);
+    const auto feed = row_at(y);
+    for (int64_t c = 0; c < planes; ++c) {
+      float* const row = plane_row(c, y);
+      std::fill(row, row + begin, 0.0F);
+      feed(c, feed_of(c, y), row + begin);
+      std::fill(row + end, row + window.width, 0.0F);
     }
   }
 }
 
 void Transformer::write_planes(const Placement& place, const Record& planes, float* out) const {
   const int64_t height = planes.shape[1], width = planes.shape[2];
-  const auto write_from = [&](const auto* pixels) {
-    write(
-        place, {0, 0, height, width},
-        [&](int64_t c, int64_t y, int64_t x, int64_t count, const Normalisation& how, float* to) {
-          feed_row(pixels + (c * height + y) * width + x, count, how, to);
-        },
-        out);
+  const Rect inside = intersection(place.geometry.window, {0, 0, height, width});
+  const auto write_from = [&](const auto* levels) {
+    const auto row_at = [&](int64_t y) {
+      return [=](int64_t c, const FeedRow& row, float* to) {
+        feed_row(levels + (c * height + y) * width + inside.left, row, to);
+      };
+    };
+    write(place, inside, row_at, out);
   };
   planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
 }
 
-void Transformer::write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+void Transformer::write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
                                float* out) const {
+  const auto feed_words = [](const uint32_t* words) {
+    return [words](int64_t c, const FeedRow& row, float* to) {
+      feed_row(words, static_cast<int>(c), row, to);
+    };
+  };
+  if (place.geometry.scaling.is_identity()) {
+    const auto row_at = [&](int64_t y) {
+      return feed_words(pixels.row(y) + (inside.left - pixels.part.left));
+    };
+    return write(place, inside, row_at, out);
+  }
+  const auto rows = scaled_rows(pixels, place.geometry.scaling, inside);
   write(
-      place, present,
-      [&](int64_t c, int64_t y, int64_t x, int64_t count, const Normalisation& how, float* to) {
-        const auto byte = std::endian::native == std::endian::little ? c : 3 - c;
-        feed_row(pixels.row(y) + (x - pixels.part.left), static_cast<int>(8 * byte), count, how,
-                 to);
-      },
-      out);
+      place, inside, [&](int64_t y) { return feed_words(rows->row(y)); }, out);
 }
 
 void Transformer::apply(const Record& record, uint64_t seed, int64_t position, float* out) const {
@@ -336,14 +361,12 @@ void Transformer::apply(Image& image, uint64_t seed, int64_t position, float* ou
     return;
   }
 
-  static thread_local Pixels decoded, scaled;
+  static thread_local Pixels decoded;
   const Rect window = intersection(place.geometry.window, {0, 0, scaling.height, scaling.width});
   image.read(source_part(scaling, window), &decoded);
   if (seconds) seconds->decode += watch.lap();
-  if (!scaling.is_identity()) resample(decoded, scaling, window, &scaled);
-  if (seconds) seconds->resize += watch.lap();
-  write_pixels(place, window, scaling.is_identity() ? decoded : scaled, out);
-  if (seconds) seconds->write += watch.lap();
+  write_pixels(place, window, decoded, out);
+  if (seconds) (scaling.is_identity() ? seconds->write : seconds->resize) += watch.lap();
 }
 
 // The mean of a pixel of a plane; with mean values the pixel does not matter.

@@ -17,9 +17,9 @@ struct Geometry;  // data/geometry.h
 struct StageSeconds {
   double read = 0;    // from the source
   double decode = 0;  // file format to pixels
-  double resize = 0;
-  double write = 0;  // colours, mean, mirror; to floats
-  double copy = 0;   // of batches that loader threads prepared
+  double resize = 0;  // of scaled images, row by row together with what `write` is for others
+  double write = 0;   // colours, mean, mirror; to floats
+  double copy = 0;    // of batches that loader threads prepared
 };
 
 // Immutable; all functions may be called from any thread.
@@ -82,10 +82,10 @@ class Transformer {
   bool scales() const { return resize_min_ > 0 || area_min_ > 0 || exact_size_ > 0; }
   Shape scaled_shape(const Shape& image) const;
   bool mean_is_of_image(const Shape& image) const;
-  template <class Feed>
-  void write(const Placement& place, const Rect& present, const Feed& feed, float* out) const;
+  template <class RowAt>
+  void write(const Placement& place, const Rect& inside, const RowAt& row_at, float* out) const;
   void write_planes(const Placement& place, const Record& planes, float* out) const;
-  void write_pixels(const Placement& place, const Rect& present, const Pixels& pixels,
+  void write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
                     float* out) const;
   float mean_at(int64_t channel, int64_t pixel) const;
 
