@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Compares the image pipeline with OpenCV's on one core over the same JPEG files, in alternating runs, and
-# prints each pair and the median ratio.
+# prints each pair and the median ratio. OpenCV has the files in memory, resnet reads them from an LMDB folder.
 #
 # usage: tools/bench/data.sh FOLDER [PAIRS]
-#   FOLDER  JPEG files, in class folders or not (a list of them is made)
+#   FOLDER  JPEG files, in class folders or not
 #   PAIRS   runs of each (default 7)
 # environment: PYTHON, a python3 that has cv2 and numpy; RESNET, the program; CORE, the core (default 0)
 set -euo pipefail
@@ -15,16 +15,17 @@ python=${PYTHON:-python3}
 resnet=${RESNET:-build/release/bin/resnet}
 on_core=(taskset -c "${CORE:-0}")
 
-list=$(mktemp)
-trap 'rm -f "$list"' EXIT
-find "$folder" -iname '*.jpeg' -o -iname '*.jpg' | sort | sed 's/$/ 0/' >"$list"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+find "$folder" -iname '*.jpeg' -o -iname '*.jpg' | sort | sed 's/$/ 0/' >"$work/list.txt"
+"$resnet" convert list "$work/list.txt" --output="$work/set.lmdb" --json --quiet >/dev/null
 
 field() { sed -E "s/.*\"$1\": ?\"?([^,\"}]*).*/\1/"; }
 
 ratios=()
 for ((i = 1; i <= pairs; ++i)); do
   theirs=$("${on_core[@]}" "$python" tools/bench/jpeg_opencv.py "$folder")
-  ours=$("${on_core[@]}" "$resnet" time --data --source="$list" --threads=1 --batch=16 --json --quiet)
+  ours=$("${on_core[@]}" "$resnet" time --data --source="$work/set.lmdb" --threads=1 --batch=16 --json --quiet)
   a=$(field images_per_s_one_core <<<"$ours")
   b=$(field images_per_s <<<"$theirs")
   ratios+=("$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%.3f", a / b }')")
