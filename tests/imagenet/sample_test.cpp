@@ -15,7 +15,7 @@ const std::string kSample = std::string(RESNET_SHARED_DIR) + "/data/imagenet-sam
 // The solver of a short run with the paper's augmentation.
 constexpr const char* kSolver =
     "net: 'net/train_val.prototxt'\n"
-    "base_lr: 0.05 lr_policy: 'cosine' max_iter: 300 momentum: 0.9 weight_decay: 0.0001\n"
+    "base_lr: 0.05 lr_policy: 'cosine' max_iter: 450 momentum: 0.9 weight_decay: 0.0001\n"
     "test_initialization: false random_seed: 1 display: 50 snapshot_prefix: 'snapshots/net'\n";
 
 double number(const RunResult& result, const std::string& key) {
@@ -39,7 +39,7 @@ TEST(ImageNetSampleSlow, ResNet18LearnsEveryImage) {
   space.write("mine.prototxt", kSolver);
   space.run_ok({"train", "--solver=mine.prototxt", "--quiet"});
 
-  const std::string weights = "--weights=snapshots/net_iter_300.caffemodel";
+  const std::string weights = "--weights=snapshots/net_iter_450.caffemodel";
   const RunResult own =
       space.run({"test", "--model=net/train_val.prototxt", weights, "--quiet", "--json"});
   EXPECT_EQ(number(own, "test_error_top1"), 0);
