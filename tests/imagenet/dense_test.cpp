@@ -1,6 +1,7 @@
 // Dense scores of nets as large as ImageNet's: what planning costs and how much memory it holds when
 // every image has another size.
 #include <malloc.h>
+
 #include <chrono>
 #include <cstdio>
 #include <numeric>
