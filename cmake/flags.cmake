@@ -8,9 +8,11 @@ endif()
 
 # No -ffast-math: results must not depend on how a compiler reorders sums. A position-independent
 # library may still inline its own functions.
-add_compile_options(-Wall -Wextra -fno-math-errno -fno-semantic-interposition $<$<CONFIG:Debug>:-O1>)
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-fno-math-errno;-fno-semantic-interposition>"
+                    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Debug>>:-O1>"
+                    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra;-Wno-deprecated-gpu-targets>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  add_compile_options(-Wno-restrict)  # GCC 12 warns of sums of strings in its own headers (its bug 105651)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)  # GCC 12 warns of sums of strings in its own headers (its bug 105651)
 endif()
 if(RESNET_SANITIZE)
   add_compile_options(-fsanitize=${RESNET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

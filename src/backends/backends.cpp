@@ -1,6 +1,7 @@
 // The one list of backends. A further one is a folder beside this file and a line below.
 #include <dlfcn.h>
 
+#include <charconv>
 #include <filesystem>
 
 #include "backends/onednn/backend.h"
@@ -28,7 +29,8 @@ Function entry(void* module, const std::string& path, const char* symbol) {
 }
 
 // The module stays loaded until the process ends: kernels that outlive the backend point into it.
-std::unique_ptr<Backend> load(const std::string& path) {
+// `device` is the number of the device, for modules with an entry for it.
+std::unique_ptr<Backend> load(const std::string& path, int device) {
   if (!std::filesystem::exists(path)) {
     throw DeviceError("backend '" + path + "' does not exist");
   }
@@ -42,10 +44,66 @@ std::unique_ptr<Backend> load(const std::string& path) {
     throw DeviceError("backend '" + path + "' was built for interface " + id +
                       ", this program has " + build_id() + "; rebuild the backend");
   }
+  if (device != 0) {
+    const auto make = entry<Backend* (*)(int)>(module, path, "resnet_backend_v1_of");
+    return std::unique_ptr<Backend>(make(device));
+  }
   return std::unique_ptr<Backend>(entry<Backend* (*)()>(module, path, "resnet_backend_v1")());
 }
 
+constexpr const char* kCuda = "cuda";
+
+// The folder of loadable backends, which lies beside this library.
+std::filesystem::path module_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&load), &info) == 0) return "resnet";
+  const std::filesystem::path library = info.dli_fname;
+  std::error_code ignored;
+  for (const char* folder : {"resnet", "../lib/resnet"}) {
+    const auto candidate = library.parent_path() / folder;
+    if (std::filesystem::is_directory(candidate, ignored)) return candidate;
+  }
+  return library.parent_path() / "resnet";
+}
+
+bool has_driver() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return false;
+  dlclose(driver);
+  return true;
+}
+
+std::unique_ptr<Backend> load_cuda(int device) {
+  if (const std::string reason = cuda_obstacle(); !reason.empty()) throw DeviceError(reason);
+  return load((module_folder() / "cuda.so").string(), device);
+}
+
+// The number behind "cuda:"; throws ConfigError.
+int device_number(const std::string& name) {
+  const std::string text = name.substr(std::string(kCuda).size());
+  if (text.empty()) return 0;
+  int number = -1;
+  const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), number);
+  if (text.size() < 2 || error != std::errc() || end != text.data() + text.size() || number < 0) {
+    throw ConfigError("'" + name + "' names no GPU; use cuda or cuda:N with a number N from 0");
+  }
+  return number;
+}
+
 }  // namespace
+
+std::string cuda_obstacle() {
+  const auto file = module_folder() / "cuda.so";
+  if (!std::filesystem::exists(file)) {
+    return "cuda: this build has no CUDA backend (" + file.string() +
+           " does not exist); use --device=cpu, or build where the CUDA toolkit is installed";
+  }
+  if (!has_driver()) {
+    return "cuda: this machine has no NVIDIA driver (libcuda.so.1 is not found); install it or use "
+           "--device=cpu";
+  }
+  return "";
+}
 
 std::vector<std::string> backend_names() {
   std::vector<std::string> names;
@@ -60,11 +118,14 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
   for (const Entry& e : kAliases) {
     if (name == e.name) return e.make();
   }
-  if (name.ends_with(".so")) return load(name);
+  if (name == kCuda || name.starts_with(std::string(kCuda) + ":")) {
+    return load_cuda(device_number(name));
+  }
+  if (name.ends_with(".so")) return load(name, 0);
   std::string known;
   for (const std::string& n : backend_names()) known += n + ", ";
   throw ConfigError("unknown backend '" + name + "'; use " + known +
-                    "cpu or the path of a loadable backend (*.so)");
+                    "cpu, cuda[:N] or the path of a loadable backend (*.so)");
 }
 
 }  // namespace resnet

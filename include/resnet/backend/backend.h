@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,7 +29,8 @@ struct KernelArgs {
   std::byte* scratch = nullptr;  // 64-byte aligned
 };
 
-// Immutable after compilation; run() may be called from one thread at a time per arguments.
+// Immutable after compilation; run() may be called from one thread at a time per arguments. On a device
+// run() only enqueues the work.
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -38,10 +40,28 @@ class Kernel {
   virtual void run(const KernelArgs& args) const = 0;
 };
 
+// A point in the work that a backend was given.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+  virtual bool reached() = 0;
+  virtual void wait() = 0;                                // until it is reached
+  virtual double seconds_since(const Mark& earlier) = 0;  // waits for both
+};
+
+// Work that a device repeats by itself: the kernels and copies of one Backend::record().
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void run() = 0;  // enqueues all of it
+};
+
+// Work is done in the order in which it was enqueued by Kernel::run(), copy() and Recording::run(): on
+// the host at once, on a device some time before synchronize() returns.
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;         // "reference", "onednn"
+  virtual std::string name() const = 0;         // "reference", "onednn", "cuda"
   virtual std::string description() const = 0;  // device, library version, ISA: for `resnet info`
 
   // Whether this computation can be compiled. Layouts may be `any`.
@@ -59,15 +79,32 @@ class Backend {
   virtual int64_t bytes(
       const TensorDesc& desc) const = 0;       // storage, for every layout of this backend
   virtual Buffer allocate(int64_t bytes) = 0;  // zeroed; throws DeviceError
-  // Copies between tensors of equal desc and bytes, host or device.
+  // What allocate() gives. Only kernels and copies touch `device` memory.
+  virtual MemoryKind memory() const { return MemoryKind::host; }
+  // Host memory that is copied to and from the device fastest; zeroed.
+  virtual Buffer allocate_staging(int64_t bytes) { return host_buffer(bytes); }
+
+  // Copies between tensors of equal desc and bytes, host or device. Host memory must stay as it is, or
+  // is not filled, until synchronize() or a later Mark.
   virtual void copy(const Tensor& dst, const Tensor& src) = 0;
-  virtual void synchronize() {}
+  // The same from host memory to dst, beside work enqueued before; what is enqueued later finds dst
+  // filled. src may be written again when the returned mark is reached.
+  virtual std::unique_ptr<Mark> upload(const Tensor& dst, const Tensor& src);
+  virtual void synchronize() {}  // throws DeviceError when enqueued work failed
+  virtual std::unique_ptr<Mark> mark();
+
+  // Calls `enqueue` once and keeps what it enqueues instead of doing it; nullptr, without calling it,
+  // where work cannot be kept. Tensors, scratch memory and kernels must outlive the recording.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& enqueue);
 };
 
-// "reference" | "onednn" | "cpu" (= onednn) | path of a loadable module (*.so). Throws ConfigError for an
-// unknown name (listing the known ones) and DeviceError when it cannot be loaded, saying why.
+// "reference" | "onednn" | "cpu" (= onednn) | "cuda[:N]" | path of a loadable module (*.so). Throws ConfigError
+// for an unknown name (listing the known ones) and DeviceError when it cannot be loaded, saying why.
 std::unique_ptr<Backend> make_backend(const std::string& name);
-std::vector<std::string> backend_names();
+std::vector<std::string> backend_names();  // those that run everywhere
+// Why make_backend("cuda") cannot load the CUDA backend: it was not built, or there is no driver. "" when
+// it can be tried.
+std::string cuda_obstacle();
 
 // Build id that a loadable backend must match: returned by its `extern "C" const char* resnet_build_id()`;
 // its only other entry is `extern "C" resnet::Backend* resnet_backend_v1()`.
