@@ -41,14 +41,21 @@ if(RESNET_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
   set(CMAKE_CUDA_COMPILER_LAUNCHER "${RESNET_CCACHE}")
 endif()
 enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc speaks C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+endif()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/backends/cuda/*.cu" "${CMAKE_SOURCE_DIR}/src/backends/cuda/*.cpp"
+file(GLOB cuda_kernels CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/backends/cuda/*.cu")
+file(GLOB cuda_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/backends/cuda/*.cpp"
      "${CMAKE_SOURCE_DIR}/src/backends/cuda/cudnn/*.cpp" "${CMAKE_SOURCE_DIR}/src/backends/cuda/module/*.cpp")
-add_library(resnet_cuda_module MODULE ${cuda_sources})
+add_library(resnet_cuda_kernels OBJECT ${cuda_kernels})
+target_include_directories(resnet_cuda_kernels PRIVATE "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/src" "${CMAKE_BINARY_DIR}/gen")
+add_library(resnet_cuda_module MODULE ${cuda_sources} $<TARGET_OBJECTS:resnet_cuda_kernels>)
 target_include_directories(resnet_cuda_module PRIVATE "${CMAKE_SOURCE_DIR}/src")
-target_include_directories(resnet_cuda_module SYSTEM PRIVATE "${CUDNN_FRONTEND_INCLUDE_DIR}" "${CUDNN_INCLUDE_DIR}" ${CUDAToolkit_INCLUDE_DIRS})
+target_include_directories(resnet_cuda_module SYSTEM PRIVATE "${CUDNN_FRONTEND_INCLUDE_DIR}" "${CUDNN_INCLUDE_DIR}"
+                           ${CUDAToolkit_INCLUDE_DIRS})
 target_link_libraries(resnet_cuda_module PRIVATE resnet CUDA::cudart_static CUDA::cublas "${CUDNN_LIBRARY}")
 set_target_properties(resnet_cuda_module PROPERTIES PREFIX "" OUTPUT_NAME cuda INSTALL_RPATH "$ORIGIN/.."
-                      CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON LINKER_LANGUAGE CXX
-                      LIBRARY_OUTPUT_DIRECTORY "${RESNET_BACKEND_DIR}")
+                      LINKER_LANGUAGE CXX LIBRARY_OUTPUT_DIRECTORY "${RESNET_BACKEND_DIR}")
 set_property(GLOBAL APPEND PROPERTY RESNET_BACKEND_MODULES resnet_cuda_module)
