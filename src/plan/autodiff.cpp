@@ -267,6 +267,9 @@ class Differentiator {
   void backward(const Fill&) {}
   void backward(const FoldBatchNorm&) {}
   void backward(const SgdUpdate&) {}
+  void backward(const SquaredNorm&) {}
+  void backward(const RecordBatch&) {}
+  void backward(const PrepareUpdate&) {}
   void backward(const Slice&) { refuse(); }
   void backward(const Reorder&) { refuse(); }
   void refuse() const {

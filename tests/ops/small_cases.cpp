@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include <limits>
+
 namespace resnet::testing {
 namespace {
 
@@ -141,7 +143,21 @@ std::vector<Case> elementwise() {
       {"dropout_image", Dropout{.ratio = 0.2, .layer_id = 9}, {{2, 5, 3, 7}}},
       {"sgd", SgdUpdate{}, {{3, 5, 3, 3}}},
       {"sgd_nesterov", SgdUpdate{.nesterov = true}, {{1001}}},
-      {"sgd_l1", SgdUpdate{.l1 = true}, {{16, 16, 3, 3}}},
+      {"sgd_l1", SgdUpdate{.l1 = true, .rate_mult = 2, .decay_mult = 0}, {{16, 16, 3, 3}}},
+      {"squared_norm", SquaredNorm{}, {{16411}}},
+      {"squared_norm_one", SquaredNorm{}, {{1}}},
+      {"record_batch", RecordBatch{.images = 128, .rows = 5}, {{6}}},
+      {"record_batch_first_row", RecordBatch{.images = 1, .rows = 3}, {{1}}},
+      {"prepare_update", PrepareUpdate{.iter_size = 3}, {{5, 4}}},
+      {"prepare_update_clip", PrepareUpdate{.has_norm = true}, {{2, 4}}, {{1, 2.5}}},
+      {"prepare_update_loss_scale",
+       PrepareUpdate{.iter_size = 2, .has_norm = true, .loss_scaling = true},
+       {{3, 4}},
+       {{1, 9}}},
+      {"prepare_update_overflow",
+       PrepareUpdate{.has_norm = true, .loss_scaling = true},
+       {{3, 4}},
+       {{1, std::numeric_limits<double>::infinity()}}},
       {"fill", Fill{.value = -1.5, .shape = {2, 3, 5}}, {}},
   };
 }

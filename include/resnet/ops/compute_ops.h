@@ -133,16 +133,4 @@ struct FoldBatchNorm {
   friend bool operator==(const FoldBatchNorm&, const FoldBatchNorm&) = default;
 };
 
-// One SGD step on one weight tensor, Caffe's rules (elementwise, any layout, padding included).
-// hyper = f64 (4): {rate = lr*lr_mult, decay = weight_decay*decay_mult, momentum, gradient scale}
-//   g = scale * grad + decay * w (L2) or + decay * sign(w) (L1)
-//   sgd: h = momentum * h + rate * g; w -= h
-//   nesterov: h' = momentum * h + rate * g; w -= (1 + momentum) * h' - momentum * h; h = h'
-// forward: in grad, hyper; out weights, history   (outputs are read and written)
-struct SgdUpdate {
-  bool nesterov = false;
-  bool l1 = false;
-  friend bool operator==(const SgdUpdate&, const SgdUpdate&) = default;
-};
-
 }  // namespace resnet
