@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "resnet/backend/backend.h"
@@ -15,9 +16,8 @@ class ParameterStore {
  public:
   struct Slot {
     TensorDesc desc;
-    int64_t weights_offset = 0;   // bytes, in weights()
-    int64_t history_offset = 0;   // learnable: in history()
-    int64_t gradient_offset = 0;  // learnable: in partial()
+    // Bytes in the arena of weights; with a gradient, the same in those of momenta and gradients.
+    int64_t offset = 0;
   };
 
   // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
@@ -31,6 +31,13 @@ class ParameterStore {
   Tensor history(int index) const;   // learnable only, with training
   Tensor gradient(int index) const;  // learnable only, with training
   Tensor statistics(const std::string& name) const;
+
+  // Neighbours in the arenas as one flat plain tensor each: parameters that have gradients, from number
+  // `first` to `last`, with what pads them. All of their bytes count as elements of the weights' type.
+  struct Flat {
+    Tensor weights, history, gradient;
+  };
+  Flat flat(int first, int last) const;
 
   // Everything that shards sum up, as one flat plain tensor, and its two parts.
   Tensor partial() const { return partial_.view(flat(partial_count_)); }
