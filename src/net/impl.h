@@ -99,6 +99,7 @@ struct Net::Impl {
   void run_steps(const Session& session, std::vector<BoundStep>& steps) const;
   void run_kernel(const OpDesc& desc, std::span<const Tensor> in, std::span<const Tensor> out);
   void refresh_derived(Session& session);
+  void mark_derived(Session& session, int64_t version);  // as made from weights of this version
   std::pair<int, int> shards_here(const Session& session) const;
   // Enqueues a batch; calls `before(shard)` and `after(shard)` around each shard's steps.
   void enqueue(Session& session, bool backward, bool add, const std::function<void(int)>& before,

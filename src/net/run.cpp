@@ -54,9 +54,11 @@ void Net::Impl::bind(Session& session) {
   grow(scratch, program.scratch_bytes);
   grow(metrics, program.metrics_count * size_of(options.dtype));
   if (session.bound && session.bound_arena == arena.data() &&
-      session.bound_metrics == metrics.data()) {
+      session.bound_metrics == metrics.data() && session.bound_scratch == scratch.data()) {
     return;
   }
+  session.recordings.clear();
+  session.batches_run.clear();
   const std::vector<const std::vector<Step>*> planned{&program.prepare, &program.prologue,
                                                       &program.forward, &program.backward,
                                                       &program.statistics};
@@ -75,6 +77,7 @@ void Net::Impl::bind(Session& session) {
   session.bound_shard = 0;
   session.bound_arena = arena.data();
   session.bound_metrics = metrics.data();
+  session.bound_scratch = scratch.data();
 }
 
 // Tells the ops that draw random numbers where a shard begins.
@@ -160,8 +163,12 @@ void Net::Impl::refresh_derived(Session& session) {
     run_step(**step);
     if (start) (*step)->seconds = backend->mark()->seconds_since(*start);
   }
-  for (const auto& [value, shared] : session.derived) shared->version = weights_version;
-  session.prepared_version = weights_version;
+  mark_derived(session, weights_version);
+}
+
+void Net::Impl::mark_derived(Session& session, int64_t version) {
+  for (const auto& [value, shared] : session.derived) shared->version = version;
+  session.prepared_version = version;
 }
 
 Tensor Net::Impl::metrics_tensor(const Session& session) const {

@@ -51,7 +51,10 @@ class Session {
   std::vector<BoundStep> prepare, prologue, forward, backward, statistics;
   const std::byte* bound_arena = nullptr;
   const std::byte* bound_metrics = nullptr;
+  const std::byte* bound_scratch = nullptr;
   bool bound = false;
+  std::map<int, std::unique_ptr<Recording>> recordings;  // of batches, by kind (trainer.cpp)
+  std::map<int, int> batches_run;                        // since they were bound, by kind
   int bound_shard = 0;
   int64_t prepared_version = -1;  // of the weights that all of `derived` was made from
 

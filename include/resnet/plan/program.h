@@ -23,6 +23,9 @@ struct PlanOptions {
   bool input_gradients = false;   // also for inputs (gradient checks)
   std::vector<std::string> keep;  // blobs that must be readable after a run
   int shards = 1;                 // the batch is split: loss normalisers refer to the whole batch
+  // Type of activations and their gradients between convolutions: f32, or bf16 or f16, with weights,
+  // their gradients and statistics in f32.
+  DType math = DType::f32;
 };
 
 // What the programs of one Net share.
