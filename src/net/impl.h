@@ -10,6 +10,7 @@
 #include "net/parameters.h"
 #include "net/session.h"
 #include "resnet/net/net.h"
+#include "resnet/ops/training_rules.h"
 
 namespace resnet {
 
@@ -87,6 +88,9 @@ struct Net::Impl {
   void fetch(void* values, const Tensor& src);        // likewise
   std::vector<double> scalars(const Tensor& tensor);  // of f32 or f64
   Tensor state_tensor() const;
+  bool loss_scaling() const { return options.plan.math == DType::f16; }
+  double first_loss_scale() const { return loss_scaling() ? train_state::kFirstLossScale : 1; }
+  void refresh_copy(int index);  // of a weight
 
   // run.cpp
   void grow(Buffer& buffer, int64_t bytes);

@@ -113,9 +113,13 @@ HostArray Net::Impl::to_host(const Tensor& tensor) {
   const Shape& shape = tensor.desc.shape;
   TensorDesc plain_desc = tensor.desc;
   plain_desc.layout = Layout::nchw();
+  if (plain_desc.dtype != DType::f64) plain_desc.dtype = DType::f32;
   const Buffer plain_memory = backend->allocate(plain_desc.bytes());
   const Tensor plain = plain_memory.view(plain_desc);
-  run_kernel({.op = Reorder{}, .in = {tensor.desc}, .out = {plain_desc}, .accumulate = {}},
+  run_kernel({.op = Reorder{.type = plain_desc.dtype},
+              .in = {tensor.desc},
+              .out = {plain_desc},
+              .accumulate = {}},
              std::span(&tensor, 1), std::span(&plain, 1));
   HostArray result{.shape = shape, .data = {}};
   const std::vector<double> values = scalars(plain);
@@ -140,6 +144,15 @@ void Net::Impl::from_host(const Tensor& tensor, std::span<const float> data) {
              std::span(&plain, 1), std::span(&tensor, 1));
   backend->synchronize();  // before its memory is freed
   ++weights_version;
+}
+
+void Net::Impl::refresh_copy(int index) {
+  const Tensor weights = store.weights(index), copy = store.copy(index);
+  run_kernel({.op = Reorder{.type = copy.desc.dtype},
+              .in = {weights.desc},
+              .out = {copy.desc},
+              .accumulate = {}},
+             std::span(&weights, 1), std::span(&copy, 1));
 }
 
 }  // namespace resnet

@@ -209,8 +209,11 @@ void Net::Impl::ensure_store() {
         p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
     descs.push_back(found->second);
   }
-  store.allocate(*backend, parameters, descs, statistics, train_phase);
+  store.allocate(*backend, parameters, descs, statistics, train_phase, options.plan.math);
   state = backend->allocate(train_state::kSize * size_of(DType::f64));
+  double initial[train_state::kSize] = {};
+  initial[train_state::kLossScale] = first_loss_scale();
+  put(state_tensor(), initial);
 }
 
 void Net::initialize(uint64_t seed) {
@@ -308,6 +311,7 @@ HostArray Net::read_history(int index) const {
 void Net::write_parameter(int index, std::span<const float> data) {
   impl_->ensure_store();
   impl_->from_host(impl_->store.weights(index), data);
+  if (impl_->store.has_copies()) impl_->refresh_copy(index);
 }
 void Net::write_history(int index, std::span<const float> data) {
   impl_->ensure_store();

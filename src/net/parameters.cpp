@@ -21,7 +21,7 @@ int64_t take(int64_t& end, int64_t bytes) {
 void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& parameters,
                               const std::vector<TensorDesc>& descs,
                               const std::vector<std::pair<std::string, TensorDesc>>& statistics,
-                              bool training) {
+                              bool training, DType copies) {
   // What has a gradient comes first, so that it lies at equal places in all arenas.
   int64_t end = 0;
   slots_.assign(parameters.size(), {});
@@ -42,6 +42,8 @@ void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& pa
   }
   partial_count_ = partial_end / size_of(dtype_);
   weights_ = backend.allocate(end);
+  copy_type_ = copies;
+  if (has_copies()) copies_ = backend.allocate(end / size_of(dtype_) * size_of(copies));
   history_ = backend.allocate(trained_end);
   partial_ = backend.allocate(partial_end);
   allocated_ = true;
@@ -50,6 +52,12 @@ void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& pa
 Tensor ParameterStore::weights(int index) const {
   const Slot& slot = slots_[static_cast<size_t>(index)];
   return weights_.view(slot.desc, slot.offset);
+}
+Tensor ParameterStore::copy(int index) const {
+  const Slot& slot = slots_[static_cast<size_t>(index)];
+  TensorDesc desc = slot.desc;
+  desc.dtype = copy_type_;
+  return copies_.view(desc, slot.offset / size_of(dtype_) * size_of(copy_type_));
 }
 Tensor ParameterStore::history(int index) const {
   const Slot& slot = slots_[static_cast<size_t>(index)];
@@ -72,9 +80,16 @@ ParameterStore::Flat ParameterStore::flat(int first, int last) const {
     if (slot.offset > last_begin) end = std::min(end, slot.offset);
   }
   const TensorDesc desc = flat((end - begin) / size_of(dtype_));
-  return {.weights = weights_.view(desc, begin),
-          .history = history_.view(desc, begin),
-          .gradient = partial_.view(desc, begin)};
+  Flat parts{.weights = weights_.view(desc, begin),
+             .history = history_.view(desc, begin),
+             .gradient = partial_.view(desc, begin),
+             .copy = {}};
+  if (has_copies()) {
+    TensorDesc copy_desc = desc;
+    copy_desc.dtype = copy_type_;
+    parts.copy = copies_.view(copy_desc, begin / size_of(dtype_) * size_of(copy_type_));
+  }
+  return parts;
 }
 
 std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed,

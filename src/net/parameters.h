@@ -21,13 +21,16 @@ class ParameterStore {
   };
 
   // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
-  // Without `training` there are no momenta and gradients.
+  // Without `training` there are no momenta and gradients. Copies of all weights are kept in the type
+  // `copies`; f32: none.
   void allocate(Backend& backend, const std::vector<Parameter>& parameters,
                 const std::vector<TensorDesc>& descs,
-                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training);
+                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training,
+                DType copies);
   bool allocated() const { return allocated_; }
 
   Tensor weights(int index) const;
+  Tensor copy(int index) const;      // of weights in the type of copies
   Tensor history(int index) const;   // learnable only, with training
   Tensor gradient(int index) const;  // learnable only, with training
   Tensor statistics(const std::string& name) const;
@@ -36,6 +39,7 @@ class ParameterStore {
   // `first` to `last`, with what pads them. All of their bytes count as elements of the weights' type.
   struct Flat {
     Tensor weights, history, gradient;
+    Tensor copy;  // of the weights, if there are copies
   };
   Flat flat(int first, int last) const;
 
@@ -45,7 +49,10 @@ class ParameterStore {
   Tensor all_statistics() const {
     return partial_.view(flat(partial_count_ - gradient_count_), gradient_count_ * size_of(dtype_));
   }
-  int64_t bytes() const { return weights_.bytes() + history_.bytes() + partial_.bytes(); }
+  int64_t bytes() const {
+    return weights_.bytes() + copies_.bytes() + history_.bytes() + partial_.bytes();
+  }
+  bool has_copies() const { return copy_type_ != DType::f32; }
 
  private:
   TensorDesc flat(int64_t count) const {
@@ -57,7 +64,8 @@ class ParameterStore {
   std::vector<Slot> slots_;
   std::map<std::string, std::pair<TensorDesc, int64_t>> statistics_;
   int64_t partial_count_ = 0, gradient_count_ = 0;  // elements
-  Buffer weights_, history_, partial_;
+  DType copy_type_ = DType::f32;
+  Buffer weights_, copies_, history_, partial_;
 };
 
 // Values of a fresh weight by its filler, row-major, as Caffe's fillers define them: a pure function of

@@ -37,6 +37,7 @@ Tensor Net::Impl::tensor_of(Session& session, ValueId id, int shard) const {
   if (value.kind == ValueKind::statistics) return store.statistics(value.name);
   const std::string& name = graph.parameters[static_cast<size_t>(value.parameter)].name();
   const int index = parameter_index.at(name);
+  if (value.kind == ValueKind::weight_copy) return store.copy(index);
   return value.kind == ValueKind::gradient ? store.gradient(index) : store.weights(index);
 }
 

@@ -47,11 +47,10 @@ struct Trainer::State {
     double initial[train_state::kSize] = {};
     initial[train_state::kSeed] = static_cast<double>(options.seed);
     initial[train_state::kPosition] = static_cast<double>(options.position);
-    initial[train_state::kLossScale] = loss_scaling() ? train_state::kFirstLossScale : 1;
+    initial[train_state::kLossScale] = s.first_loss_scale();
     s.put(s.state_tensor(), initial);
   }
 
-  bool loss_scaling() const { return s.options.plan.math == DType::f16; }
   int64_t chunk() const { return s.on_device() ? std::max<int64_t>(options.longest_chunk, 1) : 1; }
 
   // What one batch enqueues: `add` to the gradients that are there, and, with `last`, the update.
@@ -80,8 +79,8 @@ struct Trainer::State {
 
   void enqueue_update() {
     const PrepareUpdate prepare{.iter_size = options.iter_size,
-                                .has_norm = options.clips || loss_scaling(),
-                                .loss_scaling = loss_scaling()};
+                                .has_norm = options.clips || s.loss_scaling(),
+                                .loss_scaling = s.loss_scaling()};
     std::vector<Tensor> in{schedule.view(schedule_desc)};
     if (prepare.has_norm) in.push_back(s.enqueue_norm());
     const Tensor out[] = {s.state_tensor(), s.hyper_tensor()};

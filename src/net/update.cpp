@@ -51,29 +51,33 @@ void Net::Impl::enqueue_sgd(bool nesterov, bool l1) {
       last = next;
     }
     const Parameter& p = parameters[static_cast<size_t>(first)];
-    const auto [weights, history, gradient] = store.flat(first, last);
-    const SgdUpdate op{
-        .nesterov = nesterov, .l1 = l1, .rate_mult = p.lr_mult, .decay_mult = p.decay_mult};
-    const Tensor in[] = {gradient, settings};
-    const Tensor out[] = {weights, history};
-    run_kernel({.op = op,
-                .in = {gradient.desc, settings.desc},
-                .out = {weights.desc, history.desc},
-                .accumulate = {}},
-               in, out);
+    const ParameterStore::Flat part = store.flat(first, last);
+    const SgdUpdate op{.nesterov = nesterov,
+                       .l1 = l1,
+                       .rate_mult = p.lr_mult,
+                       .decay_mult = p.decay_mult,
+                       .copy_type = options.plan.math};
+    const Tensor in[] = {part.gradient, settings};
+    std::vector<Tensor> out{part.weights, part.history};
+    if (store.has_copies()) out.push_back(part.copy);
+    OpDesc desc{.op = op, .in = {part.gradient.desc, settings.desc}, .out = {}, .accumulate = {}};
+    for (const Tensor& t : out) desc.out.push_back(t.desc);
+    run_kernel(desc, in, out);
   }
   ++weights_version;
 }
 
 double Net::gradient_norm() {
   impl_->ensure_store();
-  return std::sqrt(impl_->scalars(impl_->enqueue_norm())[0]);
+  const double norm = std::sqrt(impl_->scalars(impl_->enqueue_norm())[0]);
+  return norm / impl_->scalars(impl_->state_tensor())[train_state::kLossScale];
 }
 
 void Net::update(const Update& u) {
   Impl& s = *impl_;
   s.ensure_store();
   double gradient_scale = 1.0 / u.iter_size;
+  if (s.loss_scaling()) gradient_scale /= s.scalars(s.state_tensor())[train_state::kLossScale];
   if (u.clip_gradients >= 0) {
     const double norm = gradient_norm();
     if (norm > u.clip_gradients) gradient_scale *= u.clip_gradients / norm;

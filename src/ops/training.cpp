@@ -1,4 +1,4 @@
-// Ops of the training loop: SgdUpdate, SquaredNorm, RecordBatch, PrepareUpdate.
+// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
 #include "ops/rules.h"
 #include "resnet/ops/training_rules.h"
 
@@ -27,6 +27,18 @@ std::string describe(const SgdUpdate& op) {
 
 std::optional<Signature> signature(const SgdUpdate& op, Pass pass, int n) {
   return forward_only(pass, n, op.copy_type == DType::f32 ? 2 : 3);
+}
+
+Descs infer(const ScaleBy&, const Descs& in) {
+  check_inputs("ScaleBy", in, 2);
+  check_shape("ScaleBy", "the factor", in[1].shape, Shape{1});
+  return {like(in[0], in[0].shape)};
+}
+
+std::string describe(const ScaleBy&) { return ""; }
+
+std::optional<Signature> signature(const ScaleBy&, Pass pass, int n) {
+  return forward_only(pass, n, 1);
 }
 
 Descs infer(const SquaredNorm&, const Descs& in) {

@@ -71,7 +71,8 @@ class Placer {
       if (place.where == Where::metrics) {
         place.offset = metrics_.at(static_cast<ValueId>(v)) * size_of(graph_.values[v].desc.dtype);
       } else if (place.where == Where::state) {
-        place.offset = train_state::kSeed * size_of(DType::f64);
+        const bool clock = static_cast<ValueId>(v) == graph_.clock;
+        place.offset = (clock ? train_state::kSeed : train_state::kLossScale) * size_of(DType::f64);
       } else if (place.where == Where::derived) {
         program.derived_bytes += place.bytes;
       } else if (place.where == Where::persistent) {
@@ -142,12 +143,13 @@ class Placer {
   Where where(ValueId v) const {
     const Value& value = graph_.value(v);
     if (end_[static_cast<size_t>(v)] < 0) return Where::none;
-    if (v == graph_.clock) return Where::state;
+    if (v == graph_.clock || v == graph_.loss_scale) return Where::state;
     if (metrics_.contains(v)) return Where::metrics;
     switch (value.kind) {
       case ValueKind::input:
         return Where::input;
       case ValueKind::weight:
+      case ValueKind::weight_copy:
       case ValueKind::state:
       case ValueKind::gradient:
       case ValueKind::statistics:
@@ -307,6 +309,7 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
     passes::fuse_batch_norm(graph, keep, backend, options.backward);
     if (!options.backward) passes::fuse_convolution(graph, keep, backend);
   }
+  passes::lower_precision(graph, options.math, options.backward);
   if (options.backward) {
     passes::differentiate(graph, options.input_gradients);
     for (const auto& [name, value] : graph.blobs) {

@@ -82,6 +82,8 @@ Inputs complete(const Dropout&, const Inputs& src) { return {src[0], {Shape{2}, 
 
 Inputs complete(const SgdUpdate&, const Inputs& src) { return {src[0], {Shape{4}, Values::hyper}}; }
 
+Inputs complete(const ScaleBy&, const Inputs& src) { return {src[0], {Shape{1}, Values::exact}}; }
+
 Inputs complete(const PrepareUpdate& op, const Inputs& src) {
   Inputs in{{src[0].shape, Values::exact}};
   if (op.has_norm) in.push_back({Shape{1}, Values::exact});

@@ -144,6 +144,7 @@ std::vector<Case> elementwise() {
       {"sgd", SgdUpdate{}, {{3, 5, 3, 3}}},
       {"sgd_nesterov", SgdUpdate{.nesterov = true}, {{1001}}},
       {"sgd_l1", SgdUpdate{.l1 = true, .rate_mult = 2, .decay_mult = 0}, {{16, 16, 3, 3}}},
+      {"scale_by", ScaleBy{}, {{3, 5, 2, 7}}},
       {"squared_norm", SquaredNorm{}, {{16411}}},
       {"squared_norm_one", SquaredNorm{}, {{1}}},
       {"record_batch", RecordBatch{.images = 128, .rows = 5}, {{6}}},

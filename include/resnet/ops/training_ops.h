@@ -24,6 +24,11 @@ struct SgdUpdate {
   friend bool operator==(const SgdUpdate&, const SgdUpdate&) = default;
 };
 
+// Multiplies by a number that the device holds. forward: in src, factor f64 (1); out dst
+struct ScaleBy {
+  friend bool operator==(const ScaleBy&, const ScaleBy&) = default;
+};
+
 // Sum of the squares of all elements. forward: in src; out f64 (1)
 struct SquaredNorm {
   friend bool operator==(const SquaredNorm&, const SquaredNorm&) = default;

@@ -1,4 +1,4 @@
-// SgdUpdate, SquaredNorm, RecordBatch, PrepareUpdate.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
 #include "resnet/ops/training_rules.h"
 
 #include <algorithm>
@@ -43,6 +43,24 @@ Implementation implement(const SgdUpdate& op, const OpDesc& desc, Layouts& layou
         run.weights += begin;
         run.history += begin;
         flat.sgd(run, end - begin);
+      });
+    });
+  };
+  return result;
+}
+
+Implementation implement(const ScaleBy& /*op*/, const OpDesc& desc, Layouts& layouts) {
+  Implementation result{"", desc};
+  share_layout(result, {in_slot(0), out_slot(0)});
+  result.in_place = {{0, 0}};
+  const int64_t n = layouts.bytes(result.desc.out[0]) / size_of(DType::f32);
+  result.make = [=] {
+    return own_kernel("flat", 0, [=](const KernelArgs& args) {
+      const auto factor = static_cast<float>(*args.in[1].as<double>());
+      const auto* src = args.in[0].as<float>();
+      auto* dst = args.out[0].as<float>();
+      parallel_flat(n, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) dst[i] = src[i] * factor;
       });
     });
   };

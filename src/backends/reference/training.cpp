@@ -1,4 +1,4 @@
-// SgdUpdate, SquaredNorm, RecordBatch, PrepareUpdate.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
 #include "resnet/ops/training_rules.h"
 
 #include "backends/reference/kernels.h"
@@ -25,8 +25,11 @@ void update(const SgdUpdate& op, const OpDesc& desc, const KernelArgs& args) {
     const double g = rule.scale * grad[i] + rule.decay * (op.l1 ? sign : w[i]);
     const double after = rounded(desc.out[1].dtype, rule.momentum * h[i] + rule.rate * g);
     history.set(i, after);
-    weights.set(i,
-                w[i] - (op.nesterov ? (1 + rule.momentum) * after - rule.momentum * h[i] : after));
+    const double step = op.nesterov ? (1 + rule.momentum) * after - rule.momentum * h[i] : after;
+    weights.set(i, w[i] - step);
+    if (args.out.size() > 2) {
+      output(desc, args, 2).set(i, rounded(desc.out[0].dtype, w[i] - step));
+    }
   }
 }
 
@@ -44,8 +47,18 @@ void record(const RecordBatch& op, const OpDesc& desc, const KernelArgs& args) {
 
 Implementation implement(const SgdUpdate& op, const OpDesc& desc) {
   if (accumulates_any(desc)) return refuse("weights and history are updated, not accumulated");
-  if (op.copy_type != DType::f32) return refuse("reference keeps no copy of the weights");
   return updates([=](const KernelArgs& a) { update(op, desc, a); });
+}
+
+Implementation implement(const ScaleBy&, const OpDesc& desc) {
+  return {"",
+          [=](const KernelArgs& args) {
+            const In src(args.in[0]);
+            const double factor = *args.in[1].as<double>();
+            const Out dst = output(desc, args, 0);
+            for (int64_t i = 0; i < desc.in[0].count(); ++i) dst.set(i, src[i] * factor);
+          },
+          {{0, 0}}};
 }
 
 Implementation implement(const SquaredNorm&, const OpDesc& desc) {
