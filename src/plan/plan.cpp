@@ -288,6 +288,7 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
     passes::merge_batch_norm_scale(graph, keep, backend);
     passes::fuse_batch_norm(graph, keep, backend, options.backward);
     if (!options.backward) passes::fuse_convolution(graph, keep, backend);
+    passes::fold_shortcuts(graph, keep, backend);
   }
   if (options.backward) {
     passes::differentiate(graph, options.input_gradients);
