@@ -26,6 +26,10 @@ void merge_batch_norm_scale(Graph& graph, const std::set<ValueId>& keep, const B
 void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
                      bool masks);
 
+// IdentityShortcut -> the BatchNorm (with addition and ReLU) that adds it. After what may absorb that
+// BatchNorm itself.
+void fold_shortcuts(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);
+
 // Inference: fixed-statistics BatchNorm into the convolution before it; addition and ReLU into the
 // convolution.
 void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);

@@ -308,6 +308,7 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
     passes::merge_batch_norm_scale(graph, keep, backend);
     passes::fuse_batch_norm(graph, keep, backend, options.backward);
     if (!options.backward) passes::fuse_convolution(graph, keep, backend);
+    passes::fold_shortcuts(graph, keep, backend);
   }
   passes::lower_precision(graph, options.math, options.backward);
   if (options.backward) {

@@ -48,7 +48,7 @@ Inputs complete(const BatchNorm& op, const Inputs& src) {
   }
   if (op.gamma) in.push_back({per_channel});
   if (op.beta) in.push_back({per_channel});
-  if (op.add) in.push_back({src[0].shape});
+  if (op.add) in.push_back(src.back());  // of its own shape with add_stride
   return in;
 }
 
