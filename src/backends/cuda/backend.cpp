@@ -123,8 +123,7 @@ class CudaBackend final : public Backend {
 
   Implementation find(const OpDesc& desc) const {
     if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(desc, reason);
-    Implementation found =
-        std::visit([&](const auto& op) { return implement(op, desc); }, desc.op);
+    Implementation found = std::visit([&](const auto& op) { return implement(op, desc); }, desc.op);
     for (size_t i = 0; i < desc.out.size(); ++i) {
       const auto& known = found.accumulable;
       if (desc.accumulates(i) &&

@@ -39,9 +39,9 @@ Device::Device(int index) : index_(index) {
     throw DeviceError("cuda: this machine has no GPU that the driver knows; use --device=cpu");
   }
   if (index < 0 || index >= count) {
-    throw DeviceError("cuda: there is no GPU number " + std::to_string(index) + "; there " +
-                      (count == 1 ? "is 1, number 0"
-                                  : "are " + std::to_string(count) + ", from number 0"));
+    throw DeviceError(
+        "cuda: there is no GPU number " + std::to_string(index) + "; there " +
+        (count == 1 ? "is 1, number 0" : "are " + std::to_string(count) + ", from number 0"));
   }
   select();
   cudaDeviceProp properties{};
