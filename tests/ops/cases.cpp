@@ -204,8 +204,11 @@ DType type_of(Values values, DType real) {
 
 std::vector<TensorDesc> forward_inputs(const Case& c, DType type) {
   std::vector<TensorDesc> descs;
-  for (const Input& i : inputs_of(c)) {
-    descs.push_back({i.shape, type_of(i.values, type), Layout::nchw()});
+  const Inputs inputs = inputs_of(c);
+  const bool narrow = type == DType::bf16 || type == DType::f16;
+  for (const Input& i : inputs) {
+    const bool wide = narrow && i.shape.rank() < inputs[0].shape.rank();
+    descs.push_back({i.shape, type_of(i.values, wide ? DType::f32 : type), Layout::nchw()});
   }
   return descs;
 }
