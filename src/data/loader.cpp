@@ -274,6 +274,10 @@ int64_t Loader::record_index(int64_t position) const {
   return state_->order.records(position, 1).front();
 }
 
+std::vector<int64_t> Loader::record_indices(int64_t position, int64_t count) const {
+  return state_->order.records(position, count);
+}
+
 std::vector<std::string> Loader::record_keys(int64_t position, int64_t count) const {
   std::vector<std::string> keys;
   for (const int64_t index : state_->order.records(position, count)) {

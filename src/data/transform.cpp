@@ -253,6 +253,27 @@ Geometry Transformer::geometry(const Shape& image, uint64_t seed, int64_t positi
   return out;
 }
 
+std::optional<CropRule> Transformer::crop_rule(const Shape& image) const {
+  if (phase_ != TRAIN || scales() || colour_shift_ || image.rank() != 3 ||
+      output_shape(image)[0] != image[0]) {
+    return std::nullopt;
+  }
+  CropRule rule{.height = crop_size_ ? crop_size_ : image[1],
+                .width = crop_size_ ? crop_size_ : image[2],
+                .pad = pad_,
+                .mirror = mirror_,
+                .scale = scale_,
+                .mean_shape = mean_shape_,
+                .mean = mean_,
+                .mean_of_window = mean_shape_.rank() && !mean_is_of_image(image)};
+  if (mean_shape_.rank() == 0) {  // values, one for all channels, one each, or none
+    rule.mean_shape = {image[0]};
+    rule.mean.clear();
+    for (int64_t c = 0; c < image[0]; ++c) rule.mean.push_back(mean_at(c, 0));
+  }
+  return rule;
+}
+
 bool Transformer::mirrors(uint64_t seed, int64_t position) const {
   return mirror_ && Random(seed, static_cast<uint64_t>(position), Use::flip).below(2) == 1;
 }

@@ -163,19 +163,54 @@ int64_t Feed::fill(Net& net, Session& session) {
   return last_count_;
 }
 
+bool Feed::knows_label(const Layer& layer, float label) {
+  const auto value = std::llround(label);
+  return layer.classes == 0 || (value >= 0 && value < layer.classes) ||
+         (layer.has_ignore && value == layer.ignore_label);
+}
+
+void Feed::refuse_label(const Layer& layer, float label, const std::string& key) {
+  throw record_error(layer.loader->source().name(), key,
+                     "label " + std::to_string(std::llround(label)) + " is outside [0," +
+                         std::to_string(layer.classes) +
+                         "), the classes of the net; correct the label or num_output");
+}
+
 void Feed::check_batch_labels(const Layer& layer, const std::vector<float>& labels) const {
-  if (layer.classes == 0) return;
   for (size_t i = 0; i < labels.size(); ++i) {
-    const auto label = std::llround(labels[i]);
-    if (label >= 0 && label < layer.classes) continue;
-    if (layer.has_ignore && label == layer.ignore_label) continue;
-    const std::string key =
-        layer.loader->record_keys(last_position_ + static_cast<int64_t>(i), 1).front();
-    throw record_error(layer.loader->source().name(), key,
-                       "label " + std::to_string(label) + " is outside [0," +
-                           std::to_string(layer.classes) +
-                           "), the classes of the net; correct the label or num_output");
+    if (knows_label(layer, labels[i])) continue;
+    const int64_t position = last_position_ + static_cast<int64_t>(i);
+    refuse_label(layer, labels[i], layer.loader->record_keys(position, 1).front());
   }
+}
+
+std::optional<HeldData> Feed::hold(int64_t most_bytes) const {
+  if (phase_ != TRAIN || layers_.size() != 1) return std::nullopt;
+  const Layer& layer = layers_.front();
+  std::optional<HeldSet> set = resnet::hold(*layer.loader, most_bytes);
+  if (!set || batch() > set->images[0]) return std::nullopt;
+  for (size_t i = 0; i < set->labels.size(); ++i) {
+    if (knows_label(layer, set->labels[i])) continue;
+    refuse_label(layer, set->labels[i], layer.loader->source().key(static_cast<int64_t>(i)));
+  }
+  const CropRule& rule = set->rule;
+  return HeldData{.rule = {.batch = batch(),
+                           .height = rule.height,
+                           .width = rule.width,
+                           .pad = rule.pad,
+                           .mirror = rule.mirror,
+                           .mean_of_window = rule.mean_of_window,
+                           .scale = rule.scale},
+                  .images = set->images,
+                  .pixels = std::move(set->pixels),
+                  .labels = std::move(set->labels),
+                  .mean_shape = rule.mean_shape,
+                  .mean = rule.mean,
+                  .data = layer.data,
+                  .label = layer.label,
+                  .order = [loader = layer.loader.get()](int64_t epoch) {
+                    return order_of_epoch(*loader, epoch);
+                  }};
 }
 
 std::vector<std::string> Feed::last_keys() const {

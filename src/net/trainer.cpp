@@ -29,7 +29,11 @@ struct Trainer::State {
   };
 
   State(Net& net, const Options& options)
-      : net(net), s(*net.impl_), options(options), session(&net.session(TRAIN)) {
+      : net(net),
+        s(*net.impl_),
+        options(options),
+        session(&net.session(TRAIN)),
+        position(options.position) {
     const auto [first_shard, last_shard] = s.shards_here(*session);
     rows_per_iteration = static_cast<int64_t>(last_shard - first_shard) * options.iter_size;
     rows = kHeld * chunk() * rows_per_iteration;
@@ -53,6 +57,49 @@ struct Trainer::State {
 
   int64_t chunk() const { return s.on_device() ? std::max<int64_t>(options.longest_chunk, 1) : 1; }
 
+  // The device's own batches.
+  struct Drawing {
+    HeldData data;
+    std::shared_ptr<const Kernel> kernel;
+    Buffer pixels, labels, order, mean, label;  // label: where the net has no such input
+    Buffer order_host[2];
+    std::unique_ptr<Mark> order_copied[2];
+    int64_t epochs[2] = {-1, -1};  // whose orders are there
+    std::vector<Tensor> in;
+    OpDesc desc;
+  };
+
+  // The net's input of that name, on the device, or an empty tensor.
+  Tensor input_memory(const std::string& name) const {
+    const Graph& graph = session->program.graph;
+    for (size_t i = 0; i < graph.inputs.size(); ++i) {
+      const Value& value = graph.value(graph.inputs[i].value);
+      if (value.name == name) return session->inputs[i].memory.view(value.desc);
+    }
+    return {};
+  }
+
+  void enqueue_drawing() {
+    Tensor label = input_memory(drawing->data.label);
+    if (label.data == nullptr) label = drawing->label.view(drawing->desc.out[1]);
+    const Tensor out[] = {input_memory(drawing->data.data), label};
+    drawing->kernel->run({.in = drawing->in, .out = out});
+  }
+
+  // Brings the order of an epoch to the device, behind what is enqueued.
+  void bring_order(int64_t epoch) {
+    const auto row = static_cast<size_t>(epoch % 2);
+    if (drawing->epochs[row] == epoch) return;
+    if (drawing->order_copied[row]) drawing->order_copied[row]->wait();
+    const std::vector<int32_t> order = drawing->data.order(epoch);
+    const TensorDesc desc = plain({static_cast<int64_t>(order.size())}, DType::i32);
+    std::memcpy(drawing->order_host[row].data(), order.data(), order.size() * sizeof(int32_t));
+    s.backend->copy(drawing->order.view(desc, epoch % 2 * desc.bytes()),
+                    drawing->order_host[row].view(desc));
+    drawing->order_copied[row] = s.backend->mark();
+    drawing->epochs[row] = epoch;
+  }
+
   // What one batch enqueues: `add` to the gradients that are there, and, with `last`, the update.
   void enqueue_batch(bool add, bool last) {
     // The device counts images by itself, unless it sees only some of a batch's shards.
@@ -60,6 +107,7 @@ struct Trainer::State {
     const Graph& graph = session->program.graph;
     const int64_t images = graph.value(graph.inputs.at(0).value).desc.shape[0];
     const RecordBatch record{.images = partly ? 0 : images, .rows = rows};
+    if (drawing) enqueue_drawing();
     s.enqueue(
         *session, true, add,
         [&](int shard) {
@@ -125,10 +173,12 @@ struct Trainer::State {
   Buffer schedule, ring;                                             // on the device
   Buffer schedule_host[kHeld], ring_host[kHeld], state_host[kHeld];  // by slot
   std::deque<Ended> ended;
+  std::unique_ptr<Drawing> drawing;
   Ended current;
   int64_t planned = 0;     // iterations of the chunk that was begun
   int64_t iterations = 0;  // of all chunks
   int64_t next_row = 0;
+  int64_t position;  // of the next image, where the device draws them
   int next_slot = 0;
 };
 
@@ -142,6 +192,45 @@ Trainer::~Trainer() {
   }
   state_->session->recordings.clear();  // they refer to this trainer's memory
   state_->session->batches_run.clear();
+}
+
+bool Trainer::hold(HeldData data) {
+  State& t = *state_;
+  const int64_t records = data.images[0];
+  const int64_t images = data.rule.batch * t.options.iter_size;
+  const Tensor input = t.input_memory(data.data);
+  if (t.s.exchange != nullptr || t.session->program.options.shards != 1 ||
+      t.chunk() * images > records || input.data == nullptr) {
+    return false;
+  }
+  auto drawing = std::make_unique<State::Drawing>();
+  const TensorDesc descs[] = {plain(data.images, DType::u8), plain({records}, DType::f32),
+                              plain({2, records}, DType::i32), plain(data.mean_shape, DType::f32),
+                              t.s.state_tensor().desc};
+  drawing->desc = {.op = data.rule,
+                   .in = {std::begin(descs), std::end(descs)},
+                   .out = {input.desc, plain({data.rule.batch}, DType::f32)},
+                   .accumulate = {}};
+  if (!t.s.backend->supports(drawing->desc).ok) return false;
+  drawing->kernel = t.s.backend->compile(drawing->desc);
+  const auto bring = [&](Buffer& memory, const TensorDesc& desc, const void* values) {
+    memory = t.s.backend->allocate(desc.bytes());
+    if (values != nullptr) t.s.put(memory.view(desc), values);
+    drawing->in.push_back(memory.view(desc));
+  };
+  bring(drawing->pixels, descs[0], data.pixels.data());
+  bring(drawing->labels, descs[1], data.labels.data());
+  bring(drawing->order, descs[2], nullptr);
+  bring(drawing->mean, descs[3], data.mean.data());
+  drawing->in.push_back(t.s.state_tensor());
+  drawing->label = t.s.backend->allocate(drawing->desc.out[1].bytes());
+  for (Buffer& host : drawing->order_host) {
+    host = t.s.backend->allocate_staging(records * size_of(DType::i32));
+  }
+  data.pixels = {};
+  drawing->data = std::move(data);
+  t.drawing = std::move(drawing);
+  return true;
 }
 
 int64_t Trainer::chunk() const { return state_->chunk(); }
@@ -160,6 +249,13 @@ void Trainer::begin(std::span<const Update> updates) {
   t.current = {.first_row = t.next_row, .first = t.iterations, .slot = t.next_slot};
   t.current.begun = t.s.backend->mark();
   t.next_slot = (t.next_slot + 1) % kHeld;
+
+  if (t.drawing) {
+    const int64_t records = t.drawing->data.images[0];
+    const int64_t images = t.planned * t.options.iter_size * t.drawing->data.rule.batch;
+    t.bring_order(t.position / records);
+    t.bring_order((t.position + images - 1) / records);
+  }
 
   // The table's rows go round; a chunk may wrap.
   auto* host = reinterpret_cast<double*>(t.schedule_host[t.current.slot].data());
@@ -185,8 +281,12 @@ void Trainer::iterate(const std::function<void()>& fill) {
   State& t = *state_;
   if (t.current.iterations >= t.planned) throw InternalError("more iterations than planned");
   for (int i = 0; i < t.options.iter_size; ++i) {
-    if (fill) fill();
-    t.s.upload_inputs(*t.session);
+    if (t.drawing) {
+      t.position += t.drawing->data.rule.batch;
+    } else {
+      fill();
+      t.s.upload_inputs(*t.session);
+    }
     t.run_batch(i > 0, i + 1 == t.options.iter_size);
   }
   ++t.current.iterations;

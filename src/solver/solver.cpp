@@ -66,8 +66,6 @@ void check_solver(const SolverParameter& param) {
   require(param.has_max_iter() && param.max_iter() >= 0, "max_iter is missing or negative; set it");
   require(param.iter_size() >= 1, "iter_size must be at least 1");
   require(param.average_loss() >= 1, "average_loss must be at least 1");
-  require(param.math() == SolverParameter::FLOAT32,
-          "math is not FLOAT32, but this device computes in float32 only; remove it");
 }
 
 uint64_t choose_seed(const SolverParameter& param, const LoadedState* resumed) {
@@ -125,9 +123,15 @@ Solver::Outcome Solver::run() {
                          .nesterov = param.type() == "Nesterov",
                          .l1 = param.regularization_type() == "L1",
                          .clips = param.clip_gradients() >= 0,
+                         .record = setup_.record,
                          .seed = setup_.seed,
                          .position = train_.position(),
                          .longest_chunk = longest_chunk(history_.window)});
+  constexpr int64_t kMostHeldBytes = int64_t{1} << 30;
+  held_ = false;
+  if (setup_.hold_data && net_.backend().memory() == MemoryKind::device) {  // which works by itself
+    if (auto data = train_.hold(kMostHeldBytes)) held_ = trainer.hold(std::move(*data));
+  }
   const int64_t last = param.max_iter();
   while (iter_ < last) {
     test_if_due();
@@ -211,6 +215,7 @@ void Solver::run_chunk(Trainer& trainer) {
     if (done < updates.size() && (stop_asked() || asked_ == Action::snapshot)) break;
   }
   trainer.end();
+  if (held_) train_.seek(train_.position() + static_cast<int64_t>(done) * batch_images());
   rates_.resize(rates_.size() - (updates.size() - done));
 }
 

@@ -85,6 +85,8 @@ struct RunOptions {
   DType dtype = DType::f32;
   std::string base_dir = {};
   std::function<Action()> poll = {};
+  bool hold_data = true, record = true;
+  DType math = DType::f32;
 };
 
 // Net, feeds and Solver of one run; the solver's text may omit `net`.
@@ -99,7 +101,8 @@ class TrainRun {
         test(parse_net(net_text), feed_options(TEST, options)),
         net(parse_net(net_text), make_backend(options.backend), net_options(options),
             train.shapes(), test.shapes()),
-        solver({param, prefix, seed, {&recorder}, options.poll}, net, train, &test) {
+        solver({param, prefix, seed, {&recorder}, options.poll, options.hold_data, options.record},
+               net, train, &test) {
     net.initialize(seed);
   }
 
@@ -135,6 +138,7 @@ class TrainRun {
     NetOptions net;
     net.plan.shards = options.shards;
     net.dtype = options.dtype;
+    net.plan.math = options.math;
     return net;
   }
 };

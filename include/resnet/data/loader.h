@@ -62,6 +62,7 @@ class Loader {
 
   // The record at a position, and the keys of the images at [position, position + count).
   int64_t record_index(int64_t position) const;
+  std::vector<int64_t> record_indices(int64_t position, int64_t count) const;
   std::vector<std::string> record_keys(int64_t position, int64_t count) const;
 
   // How an image becomes this net's input in TEST, with the source's class names; stored with the

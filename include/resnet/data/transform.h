@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "resnet/data/colour.h"
+#include "resnet/data/held_set.h"
 #include "resnet/data/image.h"
 #include "resnet/data/source.h"
 
@@ -64,6 +66,10 @@ class Transformer {
   void apply(Image& image, uint64_t seed, int64_t position, float* out,
              StageSeconds* seconds = nullptr) const;
   void apply(const Record& record, uint64_t seed, int64_t position, float* out) const;
+
+  // What is done to images of this shape that are stored as planes, if it is no more than a CropRule
+  // says, in TRAIN.
+  std::optional<CropRule> crop_rule(const Shape& image) const;
 
   // Whether the image at a position of the stream is mirrored.
   bool mirrors(uint64_t seed, int64_t position) const;

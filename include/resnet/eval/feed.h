@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "resnet/data/loader.h"
+#include "resnet/net/held_data.h"
 #include "resnet/net/net.h"
 
 namespace resnet {
@@ -61,6 +63,11 @@ class Feed {
   std::vector<DataPosition> positions() const;
   void restore(const std::vector<DataPosition>& positions);
 
+  // The whole data set for a device to draw batches from as fill() would, if the phase is TRAIN, one
+  // layer feeds all inputs and its set can be held in most_bytes (data/held_set.h). Throws DataError on
+  // labels that the net does not know.
+  std::optional<HeldData> hold(int64_t most_bytes) const;
+
   double wait_seconds() const;          // spent in loaders
   Preprocessing preprocessing() const;  // of the first data layer, for TEST
   const Loader& loader(int i) const { return *layers_.at(static_cast<size_t>(i)).loader; }
@@ -77,6 +84,8 @@ class Feed {
   };
 
   void check_agreement() const;
+  static bool knows_label(const Layer& layer, float label);
+  [[noreturn]] static void refuse_label(const Layer& layer, float label, const std::string& key);
   void check_batch_labels(const Layer& layer, const std::vector<float>& labels) const;
 
   Phase phase_ = TEST;

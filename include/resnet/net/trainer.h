@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "resnet/net/held_data.h"
 #include "resnet/net/net.h"
 
 namespace resnet {
@@ -42,6 +43,10 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
+  // Lets the device draw all batches from a data set that it holds from now on. False where the backend
+  // does not do that, or a chunk could be longer than the set. Before the first chunk.
+  bool hold(HeldData data);
+
   // Iterations that pay to be enqueued in one chunk: longest_chunk where the device works on its own,
   // else 1.
   int64_t chunk() const;
@@ -49,7 +54,8 @@ class Trainer {
   // Starts a chunk of at most updates.size() iterations with these settings. At most one chunk may be
   // waiting to be taken.
   void begin(std::span<const Update> updates);
-  // Enqueues the next iteration; fill() is called before each batch, to fill the net's inputs.
+  // Enqueues the next iteration; fill() is called before each batch, to fill the net's inputs, unless the
+  // device draws them.
   void iterate(const std::function<void()>& fill);
   void end();
 

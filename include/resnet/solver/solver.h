@@ -26,7 +26,9 @@ struct SolverSetup {
   uint64_t seed = 0;      // that of the feeds, saved in snapshots
   std::vector<Observer*> observers;
   std::function<Action()>
-      poll;  // asked at iteration boundaries and between test batches; may be empty
+      poll;               // asked at iteration boundaries and between test batches; may be empty
+  bool hold_data = true;  // let a device hold data sets of up to 1 GiB and draw the batches itself
+  bool record = true;     // let a device repeat recorded iterations
 };
 
 // The seed of a run: that of the snapshot which it resumes, else random_seed, else one from the
@@ -61,6 +63,7 @@ class Solver {
 
   SnapshotPaths snapshot();
   int64_t iteration() const { return iter_; }
+  bool data_is_held() const { return held_; }  // by the device, in the last run()
   const History& history() const { return history_; }
 
  private:
@@ -101,6 +104,7 @@ class Solver {
   // Of the iterations that are not accounted: where the first of them began in the stream, their rates
   // and the seconds they waited for data.
   int64_t next_position_ = 0;
+  bool held_ = false;  // the device draws the batches
   std::deque<double> rates_, data_seconds_;
   int64_t last_snapshot_ = -1;
   uint64_t run_id_ = 0;
