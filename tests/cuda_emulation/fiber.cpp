@@ -6,7 +6,11 @@
 #include <cstdlib>
 #include <new>
 
-#if !defined(__x86_64__)
+// RESNET_EMULATION_UCONTEXT: what other processors than x86-64 use, to try it there.
+#if !defined(__x86_64__) && !defined(RESNET_EMULATION_UCONTEXT)
+#define RESNET_EMULATION_UCONTEXT
+#endif
+#if defined(RESNET_EMULATION_UCONTEXT)
 #include <ucontext.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -25,7 +29,7 @@ constinit thread_local Fiber* starting = nullptr;
 
 }  // namespace
 
-#if defined(__x86_64__)
+#if !defined(RESNET_EMULATION_UCONTEXT)
 
 // Stores the stack pointer at *from, after the registers that a function has to keep, and goes on where
 // the stack `to` was left.

@@ -53,8 +53,11 @@ BEGIN {
   library["zlib.h"] = " data "
   library["gflags/"] = " tools "
   library["omp.h"] = " base "
-  library["cuda"] = " backends/cuda "
+  library["cuda"] = " backends/cuda base "  # base: 16-bit types on the device (half.h)
   library["cudnn"] = " backends/cuda "
+  # Built by a file of its own, where there is CUDA: src/backends/cuda/cuda.cmake.
+  known["backends/cuda"] = 1
+  arrow["backends/cuda", "backend"] = 1
 }
 
 FILENAME ~ /CMakeLists.txt$/ {
