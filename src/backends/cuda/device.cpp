@@ -39,9 +39,9 @@ Device::Device(int index) : index_(index) {
     throw DeviceError("cuda: this machine has no GPU that the driver knows; use --device=cpu");
   }
   if (index < 0 || index >= count) {
-    throw DeviceError("cuda: there is no GPU number " + std::to_string(index) + "; there " +
-                      (count == 1 ? "is 1, number 0"
-                                  : "are " + std::to_string(count) + ", from number 0"));
+    throw DeviceError(
+        "cuda: there is no GPU number " + std::to_string(index) + "; there " +
+        (count == 1 ? "is 1, number 0" : "are " + std::to_string(count) + ", from number 0"));
   }
   select();
   cudaDeviceProp properties{};
@@ -71,6 +71,12 @@ std::string Device::description() const {
          std::to_string(compute_capability_ / 10) + "." + std::to_string(compute_capability_ % 10) +
          ", " + std::to_string(multiprocessors_) + " multiprocessors, " +
          std::to_string(memory_bytes_ >> 20) + " MiB, " + libraries_->description();
+}
+
+void Device::configure(const BackendOptions& options) {
+  select();
+  options_ = options;
+  libraries_->configure(options);
 }
 
 void Device::select() const { check(cudaSetDevice(index_), "selecting the GPU"); }
