@@ -25,6 +25,9 @@ DEFINE_uint64(seed, 1, "N: seed of all random numbers");
 
 DEFINE_string(device, "auto", "auto|cpu|cuda[:0,1]: where to compute");
 DEFINE_string(backend, "", "");  // for tests: a backend's name, or the path of a loadable one
+DEFINE_string(cuda_libraries, "",
+              "DIR: where cuDNN and cuBLAS lie, if the system does not know; folders with colons "
+              "between them (also RESNET_CUDA_LIBRARIES)");
 DEFINE_int32(threads, 0, "N: compute threads; 0: OMP_NUM_THREADS, or one a core");
 DEFINE_int32(
     loader_threads, 0,

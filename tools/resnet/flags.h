@@ -26,6 +26,7 @@ DECLARE_uint64(seed);
 // Device, threads and precision: every command that computes.
 DECLARE_string(device);
 DECLARE_string(backend);
+DECLARE_string(cuda_libraries);
 DECLARE_int32(threads);
 DECLARE_int32(loader_threads);
 DECLARE_string(bind);

@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <cstdlib>
+
 #include "cli.h"
 #include "flags.h"
 #include "resnet/base/error.h"
@@ -50,6 +52,9 @@ std::shared_ptr<Backend> open_backend(const std::string& wanted) {
   check_math();
   const std::string device = backend_of_device(wanted);
   start_threads();
+  if (!FLAGS_cuda_libraries.empty()) {
+    setenv("RESNET_CUDA_LIBRARIES", FLAGS_cuda_libraries.c_str(), 1);
+  }
   return make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
 }
 
