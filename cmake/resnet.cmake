@@ -90,6 +90,8 @@ function(resnet_tests folder)
   endif()
   target_link_libraries(${folder}_test PRIVATE ${T_LIBS} GTest::gtest GTest::gtest_main)
   get_property(backend_modules GLOBAL PROPERTY RESNET_BACKEND_MODULES)
+  get_property(test_modules GLOBAL PROPERTY RESNET_TEST_MODULES)  # loadable backends that are not installed
+  list(APPEND backend_modules ${test_modules})
   if(T_TOOL)
     add_dependencies(${folder}_test resnet_tool ${backend_modules})
   elseif(T_MODULES)

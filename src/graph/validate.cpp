@@ -13,7 +13,8 @@ class Validator {
     for (size_t i = 0; i < written_.size(); ++i) {
       const ValueKind kind = graph.values[i].kind;
       written_[i] =
-          kind == ValueKind::input || kind == ValueKind::weight || kind == ValueKind::state;
+          kind == ValueKind::input || kind == ValueKind::weight || kind == ValueKind::weight_copy ||
+          kind == ValueKind::state;
     }
   }
 

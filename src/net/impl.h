@@ -3,10 +3,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <set>
+#include <utility>
 
 #include "net/parameters.h"
 #include "net/session.h"
 #include "resnet/net/net.h"
+#include "resnet/ops/training_rules.h"
 
 namespace resnet {
 
@@ -47,9 +51,13 @@ struct Net::Impl {
   bool timing = false;
   double planning_seconds = 0;
 
-  std::vector<Buffer> tree;     // partial sums of shards, by level
-  Buffer accumulated;           // gradients of earlier micro-batches (iter_size)
-  std::map<int, Buffer> hyper;  // SGD settings by parameter
+  std::vector<Buffer> tree;  // partial sums of shards, by level
+  Buffer accumulated;        // gradients of earlier micro-batches (iter_size)
+  Buffer state;              // of training (training_rules.h), with the clock
+  Buffer metrics;            // of the last (shard of a) batch
+  Buffer hyper, norm;        // of the last update: f64 (4), f64 (1)
+  std::set<std::shared_ptr<const Kernel>> loose_kernels;  // those that run_kernel() keeps
+  Buffer staging;  // host memory for what goes to and from the device
 
   // net.cpp
   Graph build(Phase phase, const std::map<std::string, Shape>& shapes) const;
@@ -71,21 +79,49 @@ struct Net::Impl {
   HostArray to_host(const Tensor& tensor);
   void from_host(const Tensor& tensor, std::span<const float> data);
 
+  // inputs.cpp
+  bool on_device() const { return backend->memory() == MemoryKind::device; }
+  InputBuffer make_input(int64_t bytes);
+  void upload_inputs(Session& session);
+  Tensor host_staging(const TensorDesc& desc, int64_t offset = 0);
+  void put(const Tensor& dst, const void* values);    // host values of dst's bytes, and waits
+  void fetch(void* values, const Tensor& src);        // likewise
+  std::vector<double> scalars(const Tensor& tensor);  // of f32 or f64
+  Tensor state_tensor() const;
+  bool loss_scaling() const { return options.plan.math == DType::f16; }
+  double first_loss_scale() const { return loss_scaling() ? train_state::kFirstLossScale : 1; }
+  void refresh_copy(int index);  // of a weight
+
   // run.cpp
   void grow(Buffer& buffer, int64_t bytes);
   void bind(Session& session);
   void bind_shard(Session& session, int shard);
+  void set_clock(Session& session, int shard);
   Tensor tensor_of(Session& session, ValueId value, int shard) const;
+  Tensor metrics_tensor(const Session& session) const;
   void run_step(BoundStep& step) const;
-  void run_steps(std::vector<BoundStep>& steps) const;
+  void run_steps(const Session& session, std::vector<BoundStep>& steps) const;
+  void run_kernel(const OpDesc& desc, std::span<const Tensor> in, std::span<const Tensor> out);
   void refresh_derived(Session& session);
+  void mark_derived(Session& session, int64_t version);  // as made from weights of this version
+  std::pair<int, int> shards_here(const Session& session) const;
+  // Enqueues a batch; calls `before(shard)` and `after(shard)` around each shard's steps.
+  void enqueue(Session& session, bool backward, bool add, const std::function<void(int)>& before,
+               const std::function<void(int)>& after);
   std::vector<Metric> run(Session& session, bool backward, bool add);
-  void add_metrics(Session& session, std::vector<Metric>& metrics) const;
+  std::vector<Metric> collect_metrics(const Session& session, const std::vector<double>& values,
+                                      int shards) const;
   void sum_counts(Session& session, int begin, int end);
   void add_into(const Tensor& dst, const Tensor& src);  // dst += src, flat
   void scale(const Tensor& tensor, double factor);
   void push_partial(int shard);
   void combine_partials();
+  void exchange_partials();
+
+  // update.cpp
+  Tensor hyper_tensor();
+  Tensor enqueue_norm();  // squared, of all gradients
+  void enqueue_sgd(bool nesterov, bool l1);
 };
 
 }  // namespace resnet

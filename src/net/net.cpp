@@ -1,9 +1,8 @@
 #include "resnet/net/net.h"
 
-#include <cstring>
-
 #include "net/impl.h"
 #include "resnet/base/error.h"
+#include "resnet/ops/training_rules.h"
 
 namespace resnet {
 
@@ -23,11 +22,6 @@ bool has_data_layer(const NetParameter& net, const GraphOptions& options) {
     if (net.layer(i).type() == "Data") return true;
   }
   return false;
-}
-
-template <class T>
-void convert_in(const Tensor& to, std::span<const float> data) {
-  std::copy(data.begin(), data.end(), to.as<T>());
 }
 
 }  // namespace
@@ -155,7 +149,7 @@ std::unique_ptr<Session> Net::Impl::make_session(Phase phase, int64_t batch,
   for (const Input& input : graph.inputs) {
     TensorDesc desc = graph.value(input.value).desc;
     desc.shape[0] *= plan_options.shards;
-    session->inputs.push_back(backend->allocate(desc.bytes()));
+    session->inputs.push_back(make_input(desc.bytes()));
   }
   session->persistent = backend->allocate(session->program.persistent_bytes);
   session->derived = share_derived(session->program);
@@ -215,7 +209,11 @@ void Net::Impl::ensure_store() {
         p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
     descs.push_back(found->second);
   }
-  store.allocate(*backend, parameters, descs, statistics, train_phase);
+  store.allocate(*backend, parameters, descs, statistics, train_phase, options.plan.math);
+  state = backend->allocate(train_state::kSize * size_of(DType::f64));
+  double initial[train_state::kSize] = {};
+  initial[train_state::kLossScale] = first_loss_scale();
+  put(state_tensor(), initial);
 }
 
 void Net::initialize(uint64_t seed) {
@@ -239,35 +237,6 @@ std::vector<float> Net::Impl::filled(size_t index, uint64_t seed) const {
   }
 }
 
-Tensor Net::input(Session& session, const std::string& blob) {
-  const Graph& graph = session.program.graph;
-  for (size_t i = 0; i < graph.inputs.size(); ++i) {
-    const Value& value = graph.value(graph.inputs[i].value);
-    if (value.name != blob) continue;
-    TensorDesc desc = value.desc;
-    desc.shape[0] *= session.program.options.shards;
-    return session.inputs[i].view(desc);
-  }
-  throw ConfigError("net '" + graph.name + "' has no input '" + blob + "'");
-}
-
-std::vector<std::string> Net::input_names(Session& session) const {
-  std::vector<std::string> names;
-  for (const Input& input : session.program.graph.inputs) {
-    names.push_back(session.program.graph.value(input.value).name);
-  }
-  return names;
-}
-
-void Net::set_clock(Session& session, uint64_t seed, int64_t position) {
-  session.clock_seed = static_cast<double>(seed);
-  session.clock_position = static_cast<double>(position);
-}
-
-Tensor Net::Impl::plain_host(const Buffer& buffer, const Shape& shape) const {
-  return buffer.view({.shape = shape, .dtype = options.dtype, .layout = Layout::nchw()});
-}
-
 // Whether the parameter has a gradient and momentum.
 bool Net::Impl::trained(int index) const {
   return train_phase && parameters[static_cast<size_t>(index)].learnable;
@@ -276,46 +245,6 @@ bool Net::Impl::trained(int index) const {
 HostArray Net::Impl::zeros(int index) const {
   const Shape& shape = parameters[static_cast<size_t>(index)].shape;
   return {.shape = shape, .data = std::vector<float>(static_cast<size_t>(shape.count()), 0.0F)};
-}
-
-HostArray Net::Impl::to_host(const Tensor& tensor) {
-  const Shape& shape = tensor.desc.shape;
-  const Buffer buffer = host_buffer(shape.count() * size_of(tensor.desc.dtype));
-  TensorDesc plain_desc = tensor.desc;
-  plain_desc.layout = Layout::nchw();
-  const Tensor plain = buffer.view(plain_desc);
-  const auto kernel = context.compile({.op = Reorder{},
-                                       .pass = Pass::forward,
-                                       .in = {tensor.desc},
-                                       .out = {plain_desc},
-                                       .accumulate = {}});
-  const Buffer work = backend->allocate(kernel->scratch_bytes());
-  kernel->run({.in = std::span(&tensor, 1), .out = std::span(&plain, 1), .scratch = work.data()});
-  HostArray result{.shape = shape, .data = std::vector<float>(static_cast<size_t>(shape.count()))};
-  if (plain_desc.dtype == DType::f64) {
-    std::copy_n(plain.as<double>(), shape.count(), result.data.begin());
-  } else {
-    std::copy_n(plain.as<float>(), shape.count(), result.data.begin());
-  }
-  return result;
-}
-
-void Net::Impl::from_host(const Tensor& tensor, std::span<const float> data) {
-  const Shape& shape = tensor.desc.shape;
-  if (static_cast<int64_t>(data.size()) != shape.count()) {
-    throw InternalError("wrote " + std::to_string(data.size()) + " values into " + shape.str());
-  }
-  const Buffer buffer = host_buffer(shape.count() * size_of(options.dtype));
-  const Tensor plain = plain_host(buffer, shape);
-  options.dtype == DType::f64 ? convert_in<double>(plain, data) : convert_in<float>(plain, data);
-  const auto kernel = context.compile({.op = Reorder{},
-                                       .pass = Pass::forward,
-                                       .in = {plain.desc},
-                                       .out = {tensor.desc},
-                                       .accumulate = {}});
-  const Buffer work = backend->allocate(kernel->scratch_bytes());
-  kernel->run({.in = std::span(&plain, 1), .out = std::span(&tensor, 1), .scratch = work.data()});
-  ++weights_version;
 }
 
 namespace {
@@ -352,7 +281,12 @@ ValueId readable_value(const Session& session, const std::string& blob) {
 HostArray Net::read(Session& session, const std::string& blob) {
   impl_->bind(session);
   const ValueId value = readable_value(session, blob);
-  if (session.input_index(value) >= 0) return impl_->to_host(input(session, blob));
+  if (const int index = session.input_index(value); index >= 0) {
+    impl_->upload_inputs(session);
+    TensorDesc desc = session.program.graph.value(value).desc;
+    desc.shape[0] *= session.program.options.shards;
+    return impl_->to_host(session.inputs[static_cast<size_t>(index)].memory.view(desc));
+  }
   return impl_->to_host(impl_->tensor_of(session, value, session.program.options.shards - 1));
 }
 
@@ -377,6 +311,7 @@ HostArray Net::read_history(int index) const {
 void Net::write_parameter(int index, std::span<const float> data) {
   impl_->ensure_store();
   impl_->from_host(impl_->store.weights(index), data);
+  if (impl_->store.has_copies()) impl_->refresh_copy(index);
 }
 void Net::write_history(int index, std::span<const float> data) {
   impl_->ensure_store();

@@ -1,5 +1,6 @@
 #include "net/parameters.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "resnet/base/error.h"
@@ -20,47 +21,75 @@ int64_t take(int64_t& end, int64_t bytes) {
 void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& parameters,
                               const std::vector<TensorDesc>& descs,
                               const std::vector<std::pair<std::string, TensorDesc>>& statistics,
-                              bool training) {
-  int64_t weights_end = 0;
-  int64_t history_end = 0;
-  int64_t partial_end = 0;
-  slots_.clear();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    dtype_ = descs[i].dtype;
-    const int64_t bytes = backend.bytes(descs[i]);
-    Slot slot{.desc = descs[i], .weights_offset = take(weights_end, bytes)};
-    if (parameters[i].learnable && training) {
-      slot.history_offset = take(history_end, bytes);
-      slot.gradient_offset = take(partial_end, bytes);
+                              bool training, DType copies) {
+  // What has a gradient comes first, so that it lies at equal places in all arenas.
+  int64_t end = 0;
+  slots_.assign(parameters.size(), {});
+  const auto place = [&](bool trained) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if ((parameters[i].learnable && training) != trained) continue;
+      slots_[i] = {.desc = descs[i], .offset = take(end, backend.bytes(descs[i]))};
+      dtype_ = descs[i].dtype;
     }
-    slots_.push_back(slot);
-  }
+  };
+  place(true);
+  const int64_t trained_end = end;
+  place(false);
+  int64_t partial_end = trained_end;
   gradient_count_ = partial_end / size_of(dtype_);
   for (const auto& [name, desc] : statistics) {
     statistics_[name] = {desc, take(partial_end, backend.bytes(desc))};
   }
   partial_count_ = partial_end / size_of(dtype_);
-  weights_ = backend.allocate(weights_end);
-  history_ = backend.allocate(history_end);
+  weights_ = backend.allocate(end);
+  copy_type_ = copies;
+  if (has_copies()) copies_ = backend.allocate(end / size_of(dtype_) * size_of(copies));
+  history_ = backend.allocate(trained_end);
   partial_ = backend.allocate(partial_end);
   allocated_ = true;
 }
 
 Tensor ParameterStore::weights(int index) const {
   const Slot& slot = slots_[static_cast<size_t>(index)];
-  return weights_.view(slot.desc, slot.weights_offset);
+  return weights_.view(slot.desc, slot.offset);
+}
+Tensor ParameterStore::copy(int index) const {
+  const Slot& slot = slots_[static_cast<size_t>(index)];
+  TensorDesc desc = slot.desc;
+  desc.dtype = copy_type_;
+  return copies_.view(desc, slot.offset / size_of(dtype_) * size_of(copy_type_));
 }
 Tensor ParameterStore::history(int index) const {
   const Slot& slot = slots_[static_cast<size_t>(index)];
-  return history_.view(slot.desc, slot.history_offset);
+  return history_.view(slot.desc, slot.offset);
 }
 Tensor ParameterStore::gradient(int index) const {
   const Slot& slot = slots_[static_cast<size_t>(index)];
-  return partial_.view(slot.desc, slot.gradient_offset);
+  return partial_.view(slot.desc, slot.offset);
 }
 Tensor ParameterStore::statistics(const std::string& name) const {
   const auto& [desc, offset] = statistics_.at(name);
   return partial_.view(desc, offset);
+}
+
+ParameterStore::Flat ParameterStore::flat(int first, int last) const {
+  const int64_t begin = slots_[static_cast<size_t>(first)].offset;
+  const int64_t last_begin = slots_[static_cast<size_t>(last)].offset;
+  int64_t end = gradient_count_ * size_of(dtype_);
+  for (const Slot& slot : slots_) {
+    if (slot.offset > last_begin) end = std::min(end, slot.offset);
+  }
+  const TensorDesc desc = flat((end - begin) / size_of(dtype_));
+  Flat parts{.weights = weights_.view(desc, begin),
+             .history = history_.view(desc, begin),
+             .gradient = partial_.view(desc, begin),
+             .copy = {}};
+  if (has_copies()) {
+    TensorDesc copy_desc = desc;
+    copy_desc.dtype = copy_type_;
+    parts.copy = copies_.view(copy_desc, begin / size_of(dtype_) * size_of(copy_type_));
+  }
+  return parts;
 }
 
 std::vector<double> fill(const FillerParameter& filler, const Shape& shape, uint64_t seed,

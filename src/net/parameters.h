@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "resnet/backend/backend.h"
@@ -15,22 +16,32 @@ class ParameterStore {
  public:
   struct Slot {
     TensorDesc desc;
-    int64_t weights_offset = 0;   // bytes, in weights()
-    int64_t history_offset = 0;   // learnable: in history()
-    int64_t gradient_offset = 0;  // learnable: in partial()
+    // Bytes in the arena of weights; with a gradient, the same in those of momenta and gradients.
+    int64_t offset = 0;
   };
 
   // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
-  // Without `training` there are no momenta and gradients.
+  // Without `training` there are no momenta and gradients. Copies of all weights are kept in the type
+  // `copies`; f32: none.
   void allocate(Backend& backend, const std::vector<Parameter>& parameters,
                 const std::vector<TensorDesc>& descs,
-                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training);
+                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training,
+                DType copies);
   bool allocated() const { return allocated_; }
 
   Tensor weights(int index) const;
+  Tensor copy(int index) const;      // of weights in the type of copies
   Tensor history(int index) const;   // learnable only, with training
   Tensor gradient(int index) const;  // learnable only, with training
   Tensor statistics(const std::string& name) const;
+
+  // Neighbours in the arenas as one flat plain tensor each: parameters that have gradients, from number
+  // `first` to `last`, with what pads them. All of their bytes count as elements of the weights' type.
+  struct Flat {
+    Tensor weights, history, gradient;
+    Tensor copy;  // of the weights, if there are copies
+  };
+  Flat flat(int first, int last) const;
 
   // Everything that shards sum up, as one flat plain tensor, and its two parts.
   Tensor partial() const { return partial_.view(flat(partial_count_)); }
@@ -38,7 +49,10 @@ class ParameterStore {
   Tensor all_statistics() const {
     return partial_.view(flat(partial_count_ - gradient_count_), gradient_count_ * size_of(dtype_));
   }
-  int64_t bytes() const { return weights_.bytes() + history_.bytes() + partial_.bytes(); }
+  int64_t bytes() const {
+    return weights_.bytes() + copies_.bytes() + history_.bytes() + partial_.bytes();
+  }
+  bool has_copies() const { return copy_type_ != DType::f32; }
 
  private:
   TensorDesc flat(int64_t count) const {
@@ -50,7 +64,8 @@ class ParameterStore {
   std::vector<Slot> slots_;
   std::map<std::string, std::pair<TensorDesc, int64_t>> statistics_;
   int64_t partial_count_ = 0, gradient_count_ = 0;  // elements
-  Buffer weights_, history_, partial_;
+  DType copy_type_ = DType::f32;
+  Buffer weights_, copies_, history_, partial_;
 };
 
 // Values of a fresh weight by its filler, row-major, as Caffe's fillers define them: a pure function of

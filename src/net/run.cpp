@@ -1,10 +1,9 @@
-// Running a Session: binding, shards, statistics, and the update.
+// Running a Session: binding, shards, statistics.
 #include <cmath>
 #include <set>
 
 #include "net/impl.h"
 #include "resnet/base/error.h"
-#include "resnet/base/parallel.h"
 
 namespace resnet {
 
@@ -25,15 +24,20 @@ Tensor Net::Impl::tensor_of(Session& session, ValueId id, int shard) const {
       return session.derived.at(id)->memory.view(value.desc);
     case Where::input: {
       const int index = session.input_index(id);
-      return session.inputs[static_cast<size_t>(index)].view(value.desc,
-                                                             shard * value.desc.bytes());
+      return session.inputs[static_cast<size_t>(index)].memory.view(value.desc,
+                                                                    shard * value.desc.bytes());
     }
+    case Where::state:
+      return state.view(value.desc, place.offset);
+    case Where::metrics:
+      return metrics.view(value.desc, place.offset);
     case Where::parameter:
       break;
   }
   if (value.kind == ValueKind::statistics) return store.statistics(value.name);
   const std::string& name = graph.parameters[static_cast<size_t>(value.parameter)].name();
   const int index = parameter_index.at(name);
+  if (value.kind == ValueKind::weight_copy) return store.copy(index);
   return value.kind == ValueKind::gradient ? store.gradient(index) : store.weights(index);
 }
 
@@ -49,7 +53,13 @@ void Net::Impl::bind(Session& session) {
   const Program& program = session.program;
   grow(arena, program.arena_bytes);
   grow(scratch, program.scratch_bytes);
-  if (session.bound && session.bound_arena == arena.data()) return;
+  grow(metrics, program.metrics_count * size_of(options.dtype));
+  if (session.bound && session.bound_arena == arena.data() &&
+      session.bound_metrics == metrics.data() && session.bound_scratch == scratch.data()) {
+    return;
+  }
+  session.recordings.clear();
+  session.batches_run.clear();
   const std::vector<const std::vector<Step>*> planned{&program.prepare, &program.prologue,
                                                       &program.forward, &program.backward,
                                                       &program.statistics};
@@ -67,18 +77,23 @@ void Net::Impl::bind(Session& session) {
   session.bound = true;
   session.bound_shard = 0;
   session.bound_arena = arena.data();
+  session.bound_metrics = metrics.data();
+  session.bound_scratch = scratch.data();
 }
 
-// Points the inputs at a shard's part of the batch and sets its clock.
+// Tells the ops that draw random numbers where a shard begins.
+void Net::Impl::set_clock(Session& session, int shard) {
+  const Graph& graph = session.program.graph;
+  if (graph.clock == kNoValue) return;
+  const int64_t images = graph.value(graph.inputs.at(0).value).desc.shape[0];
+  const double clock[] = {session.clock_seed,
+                          session.clock_position + static_cast<double>(shard * images)};
+  put(state.view(graph.value(graph.clock).desc), clock);
+}
+
+// Points the inputs at a shard's part of the batch.
 void Net::Impl::bind_shard(Session& session, int shard) {
   const Graph& graph = session.program.graph;
-  if (graph.clock != kNoValue &&
-      session.program.placement[static_cast<size_t>(graph.clock)].where != Where::none) {
-    auto* clock = tensor_of(session, graph.clock, shard).as<double>();
-    const int64_t images = graph.value(graph.inputs.at(0).value).desc.shape[0];
-    clock[0] = session.clock_seed;
-    clock[1] = session.clock_position + static_cast<double>(shard * images);
-  }
   if (session.bound_shard == shard) return;
   for (auto* steps : session.sections()) {
     for (BoundStep& step : *steps) {
@@ -93,14 +108,36 @@ void Net::Impl::bind_shard(Session& session, int shard) {
 }
 
 void Net::Impl::run_step(BoundStep& step) const {
-  using Clock = std::chrono::steady_clock;
-  const auto start = timing ? Clock::now() : Clock::time_point{};
   step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
-  if (timing) step.seconds = std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void Net::Impl::run_steps(std::vector<BoundStep>& steps) const {
-  for (BoundStep& step : steps) run_step(step);
+// Runs them in order; a failure names the layer. With timing on, measures each.
+void Net::Impl::run_steps(const Session& session, std::vector<BoundStep>& steps) const {
+  std::vector<std::unique_ptr<Mark>> marks;
+  if (timing) marks.push_back(backend->mark());
+  for (BoundStep& step : steps) {
+    try {
+      run_step(step);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const DeviceError& e) {
+      const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
+      throw DeviceError("layer '" + node.layer + "': " + e.what());
+    }
+    if (timing) marks.push_back(backend->mark());
+  }
+  for (size_t i = 0; i + 1 < marks.size(); ++i) {
+    steps[i].seconds = marks[i + 1]->seconds_since(*marks[i]);
+  }
+}
+
+// Compiles and runs a kernel of no program.
+void Net::Impl::run_kernel(const OpDesc& desc, std::span<const Tensor> in,
+                           std::span<const Tensor> out) {
+  const auto kernel = context.compile(desc);
+  loose_kernels.insert(kernel);
+  grow(scratch, kernel->scratch_bytes());
+  kernel->run({.in = in, .out = out, .scratch = scratch.data()});
 }
 
 // Brings the session's derived values up to date; what another session has refreshed stays as it is.
@@ -122,87 +159,91 @@ void Net::Impl::refresh_derived(Session& session) {
       if (!session.derived.contains(v)) wanted.insert(v);
     }
   }
-  for (auto step = needed.rbegin(); step != needed.rend(); ++step) run_step(**step);
-  for (const auto& [value, shared] : session.derived) shared->version = weights_version;
-  session.prepared_version = weights_version;
-}
-
-namespace {
-
-double scalar(const Tensor& tensor, int64_t i) {
-  return tensor.desc.dtype == DType::f64 ? tensor.as<double>()[i]
-                                         : static_cast<double>(tensor.as<float>()[i]);
-}
-
-void set_scalar(const Tensor& tensor, double value) {
-  if (tensor.desc.dtype == DType::f64) {
-    *tensor.as<double>() = value;
-  } else {
-    *tensor.as<float>() = static_cast<float>(value);
+  for (auto step = needed.rbegin(); step != needed.rend(); ++step) {
+    const auto start = timing ? backend->mark() : nullptr;
+    run_step(**step);
+    if (start) (*step)->seconds = backend->mark()->seconds_since(*start);
   }
+  mark_derived(session, weights_version);
 }
 
-}  // namespace
+void Net::Impl::mark_derived(Session& session, int64_t version) {
+  for (const auto& [value, shared] : session.derived) shared->version = version;
+  session.prepared_version = version;
+}
 
-// Adds a shard's metrics: losses are parts of the batch's loss (their normaliser is the batch's), metrics are
-// means over the shard.
-void Net::Impl::add_metrics(Session& session, std::vector<Metric>& metrics) const {
-  size_t next = 0;
-  for (const Output& output : session.program.graph.outputs) {
+Tensor Net::Impl::metrics_tensor(const Session& session) const {
+  return metrics.view(
+      {.shape = {session.program.metrics_count}, .dtype = options.dtype, .layout = Layout::nchw()});
+}
+
+// The metrics of a batch from those of its shards, one after the other: losses are parts of the batch's
+// loss (their normaliser is the batch's), metrics are means over the shard.
+std::vector<Metric> Net::Impl::collect_metrics(const Session& session,
+                                               const std::vector<double>& values,
+                                               int shards) const {
+  const Program& program = session.program;
+  std::vector<Metric> all;
+  for (const Output& output : program.graph.outputs) {
     if (output.kind == Output::Kind::blob) continue;
-    const Tensor pair = tensor_of(session, output.value, 0);
-    if (next == metrics.size()) {
-      metrics.push_back(
-          {.name = output.name, .kind = output.kind, .loss_weight = output.loss_weight});
+    Metric m{.name = output.name, .kind = output.kind, .loss_weight = output.loss_weight};
+    const int64_t offset = program.placement[static_cast<size_t>(output.value)].offset;
+    for (int shard = 0; shard < shards; ++shard) {
+      const auto at =
+          static_cast<size_t>(shard * program.metrics_count + offset / size_of(options.dtype));
+      const double value = values[at], weight = values[at + 1];
+      if (output.kind == Output::Kind::loss) {
+        m.value += value;
+      } else if (weight > 0) {
+        m.value = (m.value * m.weight + value * weight) / (m.weight + weight);
+      }
+      m.weight += weight;
     }
-    Metric& m = metrics[next++];
-    const double value = scalar(pair, 0);
-    const double weight = scalar(pair, 1);
-    if (output.kind == Output::Kind::loss) {
-      m.value += value;
-    } else if (weight > 0) {
-      m.value = (m.value * m.weight + value * weight) / (m.weight + weight);
-    }
-    m.weight += weight;
+    all.push_back(std::move(m));
   }
+  return all;
 }
 
 // Runs the prologue over all shards and leaves the whole batch's label counts where the steps read them.
 void Net::Impl::sum_counts(Session& session, int begin, int end) {
   if (session.prologue.empty()) return;
+  if (end - begin == 1 && exchange == nullptr) {
+    bind_shard(session, begin);
+    run_steps(session, session.prologue);
+    return;
+  }
   std::vector<double> sums(session.prologue.size(), 0.0);
   for (int shard = begin; shard < end; ++shard) {
     bind_shard(session, shard);
-    run_steps(session.prologue);
-    for (size_t i = 0; i < sums.size(); ++i) sums[i] += scalar(session.prologue[i].out[0], 0);
+    run_steps(session, session.prologue);
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += scalars(session.prologue[i].out[0])[0];
   }
   if (exchange != nullptr) {
     std::vector<float> counts(sums.begin(), sums.end());
     exchange->combine(counts);
     sums.assign(counts.begin(), counts.end());
   }
-  for (size_t i = 0; i < sums.size(); ++i) set_scalar(session.prologue[i].out[0], sums[i]);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const Tensor& count = session.prologue[i].out[0];
+    const auto value = static_cast<float>(sums[i]);
+    put(count, count.desc.dtype == DType::f64 ? static_cast<const void*>(&sums[i]) : &value);
+  }
 }
 
 void Net::Impl::add_into(const Tensor& dst, const Tensor& src) {
   if (dst.desc.count() == 0) return;
-  const auto kernel = context.compile({.op = Eltwise{},
-                                       .pass = Pass::forward,
-                                       .in = {dst.desc, src.desc},
-                                       .out = {dst.desc},
-                                       .accumulate = {}});
   const Tensor in[] = {dst, src};
-  kernel->run({.in = in, .out = std::span(&dst, 1)});
+  run_kernel({.op = Eltwise{}, .in = {dst.desc, src.desc}, .out = {dst.desc}, .accumulate = {}}, in,
+             std::span(&dst, 1));
 }
 
 void Net::Impl::scale(const Tensor& tensor, double factor) {
   if (tensor.desc.count() == 0 || factor == 1.0) return;
-  const auto kernel = context.compile({.op = Eltwise{.coeff = {factor}},
-                                       .pass = Pass::forward,
-                                       .in = {tensor.desc},
-                                       .out = {tensor.desc},
-                                       .accumulate = {}});
-  kernel->run({.in = std::span(&tensor, 1), .out = std::span(&tensor, 1)});
+  run_kernel({.op = Eltwise{.coeff = {factor}},
+              .in = {tensor.desc},
+              .out = {tensor.desc},
+              .accumulate = {}},
+             std::span(&tensor, 1), std::span(&tensor, 1));
 }
 
 // Adds the partial sums of a shard to the binary tree over shard indices: level l holds the sum of 2^l
@@ -236,42 +277,61 @@ void Net::Impl::combine_partials() {
   tree.clear();
 }
 
-std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
-  bind(session);
-  const int shards = session.program.options.shards;
+std::pair<int, int> Net::Impl::shards_here(const Session& session) const {
   const bool partly = exchange != nullptr && session.phase == TRAIN;
-  const int begin = partly ? first_shard : 0;
-  const int end = partly ? last_shard : shards;
-  if (session.prepared_version != weights_version) {
-    refresh_derived(session);
-  }
+  return partly ? std::pair{first_shard, last_shard} : std::pair{0, session.program.options.shards};
+}
+
+void Net::Impl::exchange_partials() {
+  const Tensor partial = store.partial();
+  std::vector<float> values(static_cast<size_t>(partial.desc.count()));
+  fetch(values.data(), partial);
+  exchange->combine(values);
+  put(partial, values.data());
+}
+
+void Net::Impl::enqueue(Session& session, bool backward, bool add,
+                        const std::function<void(int)>& before,
+                        const std::function<void(int)>& after) {
+  const auto [begin, end] = shards_here(session);
+  if (session.prepared_version != weights_version) refresh_derived(session);
   if (backward && add) {
     const Tensor gradients = store.gradients();
-    if (accumulated.bytes() < gradients.desc.bytes())
-      accumulated = backend->allocate(gradients.desc.bytes());
+    grow(accumulated, gradients.desc.bytes());
     backend->copy(accumulated.view(gradients.desc), gradients);
   }
   sum_counts(session, begin, end);
-  std::vector<Metric> metrics;
   for (int shard = begin; shard < end; ++shard) {
     bind_shard(session, shard);
-    run_steps(session.forward);
-    if (backward) run_steps(session.backward);
-    add_metrics(session, metrics);
+    before(shard);
+    run_steps(session, session.forward);
+    if (backward) run_steps(session, session.backward);
+    after(shard);
     if (end - begin > 1) push_partial(shard);
   }
   if (end - begin > 1) combine_partials();
-  if (partly) {
-    const Tensor partial = store.partial();
-    exchange->combine({partial.as<float>(), static_cast<size_t>(partial.desc.count())});
-  }
+  if (exchange != nullptr && session.phase == TRAIN) exchange_partials();
   if (backward && add) add_into(store.gradients(), accumulated.view(store.gradients().desc));
   if (!session.statistics.empty()) {
-    scale(store.all_statistics(), 1.0 / shards);
-    run_steps(session.statistics);
+    scale(store.all_statistics(), 1.0 / session.program.options.shards);
+    run_steps(session, session.statistics);
     ++weights_version;
   }
-  return metrics;
+}
+
+std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
+  bind(session);
+  upload_inputs(session);
+  std::vector<double> values;
+  int shards = 0;
+  enqueue(
+      session, backward, add, [&](int shard) { set_clock(session, shard); },
+      [&](int) {
+        const std::vector<double> of_shard = scalars(metrics_tensor(session));
+        values.insert(values.end(), of_shard.begin(), of_shard.end());
+        ++shards;
+      });
+  return collect_metrics(session, values, shards);
 }
 
 std::vector<Metric> Net::forward(Session& session) { return impl_->run(session, false, false); }
@@ -287,60 +347,6 @@ void Net::set_exchange(ShardExchange* exchange, int begin, int end) {
   impl_->exchange = exchange;
   impl_->first_shard = begin;
   impl_->last_shard = end;
-}
-
-double Net::gradient_norm() {
-  impl_->ensure_store();
-  const Tensor gradients = impl_->store.gradients();
-  const int64_t count = gradients.desc.count();
-  // Fixed blocks, summed in order: the result does not depend on the number of threads.
-  constexpr int64_t kBlock = 1 << 14;
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
-  std::vector<double> sums(static_cast<size_t>(blocks), 0.0);
-  parallel_for(blocks, 4, [&](int64_t from, int64_t to) {
-    for (int64_t b = from; b < to; ++b) {
-      double sum = 0;
-      for (int64_t i = b * kBlock; i < std::min(count, (b + 1) * kBlock); ++i) {
-        const double g = scalar(gradients, i);
-        sum += g * g;
-      }
-      sums[static_cast<size_t>(b)] = sum;
-    }
-  });
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return std::sqrt(total);
-}
-
-void Net::update(const Update& u) {
-  Impl& s = *impl_;
-  s.ensure_store();
-  double gradient_scale = 1.0 / u.iter_size;
-  if (u.clip_gradients >= 0) {
-    const double norm = gradient_norm();
-    if (norm > u.clip_gradients) gradient_scale *= u.clip_gradients / norm;
-  }
-  const TensorDesc hyper_desc{.shape = {4}, .dtype = DType::f64, .layout = Layout::nchw()};
-  for (size_t i = 0; i < s.parameters.size(); ++i) {
-    const Parameter& p = s.parameters[i];
-    if (!p.learnable || p.lr_mult == 0) continue;
-    const int index = static_cast<int>(i);
-    Buffer& settings = s.hyper[index];
-    if (settings.data() == nullptr) settings = s.backend->allocate(hyper_desc.bytes());
-    const Tensor hyper = settings.view(hyper_desc);
-    const double values[] = {u.rate * p.lr_mult, u.weight_decay * p.decay_mult, u.momentum,
-                             gradient_scale};
-    std::copy_n(values, 4, hyper.as<double>());
-    const Tensor in[] = {s.store.gradient(index), hyper};
-    const Tensor out[] = {s.store.weights(index), s.store.history(index)};
-    const auto kernel = s.context.compile({.op = SgdUpdate{.nesterov = u.nesterov, .l1 = u.l1},
-                                           .pass = Pass::forward,
-                                           .in = {in[0].desc, in[1].desc},
-                                           .out = {out[0].desc, out[1].desc},
-                                           .accumulate = {}});
-    kernel->run({.in = in, .out = out});
-  }
-  ++s.weights_version;
 }
 
 namespace {
@@ -361,10 +367,16 @@ std::string Net::first_non_finite(Session& session) {
   Impl& s = *impl_;
   const auto finite = [&](const Tensor& tensor) {
     const int64_t bytes = s.backend->bytes(tensor.desc);
-    if (tensor.data == nullptr) return true;
-    if (tensor.desc.dtype == DType::f32) return all_finite(tensor.as<float>(), bytes);
-    if (tensor.desc.dtype == DType::f64) return all_finite(tensor.as<double>(), bytes);
-    return true;
+    const bool known = tensor.desc.dtype == DType::f32 || tensor.desc.dtype == DType::f64;
+    if (tensor.data == nullptr || !known || bytes == 0) return true;
+    // Storage as flat bytes, whatever the layout.
+    const TensorDesc flat{.shape = {bytes}, .dtype = DType::u8, .layout = Layout::nchw()};
+    const Buffer host = host_buffer(bytes);
+    const Tensor values = host.view(flat);
+    s.backend->copy(values, Tensor{.desc = flat, .data = tensor.data, .where = tensor.where});
+    s.backend->synchronize();
+    return tensor.desc.dtype == DType::f32 ? all_finite(values.as<float>(), bytes)
+                                           : all_finite(values.as<double>(), bytes);
   };
   for (size_t i = 0; i < s.parameters.size(); ++i) {
     if (!finite(s.store.weights(static_cast<int>(i)))) {
@@ -372,11 +384,13 @@ std::string Net::first_non_finite(Session& session) {
     }
   }
   s.bind(session);
+  s.upload_inputs(session);
   for (int shard = 0; shard < session.program.options.shards; ++shard) {
     s.bind_shard(session, shard);
+    s.set_clock(session, shard);
     for (auto* steps : {&session.prepare, &session.forward, &session.backward}) {
       for (BoundStep& step : *steps) {
-        step.kernel->run({.in = step.in, .out = step.out, .scratch = s.scratch.data()});
+        s.run_step(step);
         if (std::all_of(step.out.begin(), step.out.end(), finite)) continue;
         const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
         return "layer '" + node.layer + "' (" + name_of(node.op) + " " + name_of(node.pass) + ")";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,25 @@ struct Derived {
   int64_t version = -1;  // of the weights that it was made from
 };
 
+// An input of a program. Where the device cannot see host memory, two host buffers take turns: one is
+// filled while the other is copied.
+struct InputBuffer {
+  Buffer memory;   // of the backend
+  Buffer host[2];  // empty where `memory` is host memory
+  std::unique_ptr<Mark> copied[2];
+  int turn = 0;
+  bool touched = false;  // host[turn] was given out since it was copied last
+
+  const Buffer& fillable() const { return host[turn].data() == nullptr ? memory : host[turn]; }
+};
+
 class Session {
  public:
   std::string key;  // phase, input shapes, kept blobs
   Phase phase = TEST;
   Program program;
-  std::vector<Buffer> inputs;  // whole batch, by Graph::inputs
-  Buffer persistent;           // Placement::Where::persistent
+  std::vector<InputBuffer> inputs;  // whole batch, by Graph::inputs
+  Buffer persistent;                // Placement::Where::persistent
   std::map<ValueId, std::shared_ptr<Derived>> derived;
   double clock_seed = 0;
   double clock_position = 0;
@@ -37,14 +50,18 @@ class Session {
   // Bound tensors; rebuilt when the Net's arena moves.
   std::vector<BoundStep> prepare, prologue, forward, backward, statistics;
   const std::byte* bound_arena = nullptr;
+  const std::byte* bound_metrics = nullptr;
+  const std::byte* bound_scratch = nullptr;
   bool bound = false;
+  std::map<int, std::unique_ptr<Recording>> recordings;  // of batches, by kind (trainer.cpp)
+  std::map<int, int> batches_run;                        // since they were bound, by kind
   int bound_shard = 0;
   int64_t prepared_version = -1;  // of the weights that all of `derived` was made from
 
   // What dropping the session sets free, but for values that others share.
   int64_t own_bytes() const {
     int64_t bytes = persistent.bytes();
-    for (const Buffer& input : inputs) bytes += input.bytes();
+    for (const InputBuffer& input : inputs) bytes += input.memory.bytes();
     return bytes;
   }
   std::vector<std::vector<BoundStep>*> sections() {

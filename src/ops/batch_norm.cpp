@@ -8,6 +8,13 @@ constexpr const char* kName = "BatchNorm";
 // Number of inputs of the forward pass before gamma: src, or src and the fixed statistics.
 int fixed_inputs(const BatchNorm& op) { return op.global ? 4 : 1; }
 
+// Whether `addend`, seen with op.add_stride, covers src.
+bool covers(const BatchNorm& op, const Shape& addend, const Shape& src) {
+  const auto strided = [&](int64_t extent) { return (extent + op.add_stride - 1) / op.add_stride; };
+  return src.rank() == 4 && addend.rank() == 4 && addend[0] == src[0] && addend[1] <= src[1] &&
+         strided(addend[2]) == src[2] && strided(addend[3]) == src[3];
+}
+
 }  // namespace
 
 Descs infer(const BatchNorm& op, const Descs& in) {
@@ -30,7 +37,14 @@ Descs infer(const BatchNorm& op, const Descs& in) {
   }
   if (op.gamma) check_shape(kName, "gamma", in[next++].shape, per_channel);
   if (op.beta) check_shape(kName, "beta", in[next++].shape, per_channel);
-  if (op.add) check_shape(kName, "addend", in[next++].shape, src.shape);
+  require(op.add_stride >= 0, kName, "add_stride must not be negative");
+  require(op.add_stride == 0 || (op.add && op.relu), kName, "add_stride needs add and relu");
+  if (op.add && op.add_stride == 0) check_shape(kName, "addend", in[next++].shape, src.shape);
+  if (op.add_stride != 0) {
+    require(covers(op, in[next].shape, src.shape), kName,
+            "addend of shape " + in[next].shape.str() + " does not fit src of shape " +
+                src.shape.str() + " with add_stride = " + std::to_string(op.add_stride));
+  }
 
   Descs out{like(src, src.shape)};
   if (!op.global) {
@@ -49,6 +63,7 @@ std::string describe(const BatchNorm& op) {
   if (op.gamma) text += " gamma";
   if (op.beta) text += " beta";
   if (op.add) text += " add";
+  if (op.add_stride != 0) text += " add_stride=" + std::to_string(op.add_stride);
   if (op.relu) text += " relu";
   if (op.has_mask) text += " mask";
   return text;

@@ -80,12 +80,14 @@ std::optional<Signature> signature(const IdentityShortcut&, Pass pass, int n) {
   return std::nullopt;
 }
 
-Descs infer(const Reorder&, const Descs& in) {
+Descs infer(const Reorder& op, const Descs& in) {
   check_inputs("Reorder", in, 1);
-  return {like(in[0], in[0].shape)};
+  return {{in[0].shape, op.type.value_or(in[0].dtype), Layout::any()}};
 }
 
-std::string describe(const Reorder&) { return ""; }
+std::string describe(const Reorder& op) {
+  return op.type ? std::string("to ") + name_of(*op.type) : "";
+}
 
 std::optional<Signature> signature(const Reorder&, Pass pass, int n) {
   return forward_only(pass, n, 1);

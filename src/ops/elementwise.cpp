@@ -1,4 +1,4 @@
-// Ops that treat every element (or channel) alike: Scale, Relu, Eltwise, Dropout, SgdUpdate.
+// Ops that treat every element (or channel) alike: Scale, Relu, Eltwise, Dropout.
 #include "ops/rules.h"
 
 namespace resnet::rules {
@@ -97,20 +97,6 @@ std::optional<Signature> signature(const Dropout&, Pass pass, int n) {
   if (pass == Pass::forward) return forward_signature(n, 2);
   if (pass == Pass::backward) return Signature{{diff_output(0), output(1)}, {diff_input(0)}};
   return std::nullopt;
-}
-
-Descs infer(const SgdUpdate&, const Descs& in) {
-  check_inputs("SgdUpdate", in, 2);
-  check_shape("SgdUpdate", "hyper", in[1].shape, Shape{4});
-  return {like(in[0], in[0].shape), like(in[0], in[0].shape)};
-}
-
-std::string describe(const SgdUpdate& op) {
-  return std::string(op.nesterov ? "nesterov" : "sgd") + (op.l1 ? " l1" : " l2");
-}
-
-std::optional<Signature> signature(const SgdUpdate&, Pass pass, int n) {
-  return forward_only(pass, n, 2);
 }
 
 }  // namespace resnet::rules

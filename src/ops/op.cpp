@@ -54,11 +54,11 @@ namespace {
 
 // Indexed by Op::index().
 constexpr const char* kNames[] = {
-    "Convolution", "InnerProduct",     "BatchNorm", "UpdateStatistics", "Scale",
-    "Relu",        "Eltwise",          "Pooling",   "Softmax",          "SoftmaxLoss",
-    "CountLabels", "Accuracy",         "Dropout",   "Concat",           "Slice",
-    "Reshape",     "IdentityShortcut", "Reorder",   "FoldBatchNorm",    "Fill",
-    "SgdUpdate"};
+    "Convolution", "InnerProduct",     "BatchNorm",   "UpdateStatistics", "Scale",
+    "Relu",        "Eltwise",          "Pooling",     "Softmax",          "SoftmaxLoss",
+    "CountLabels", "Accuracy",         "Dropout",     "Concat",           "Slice",
+    "Reshape",     "IdentityShortcut", "Reorder",     "FoldBatchNorm",    "Fill",
+    "SgdUpdate",   "ScaleBy",          "SquaredNorm", "RecordBatch",      "PrepareUpdate"};
 static_assert(std::size(kNames) == std::variant_size_v<Op>);
 
 TensorDesc operand_desc(const Operand& operand, const rules::Descs& in, const rules::Descs& out) {

@@ -59,6 +59,10 @@ Descs infer(const Reorder& op, const Descs& in);
 Descs infer(const FoldBatchNorm& op, const Descs& in);
 Descs infer(const Fill& op, const Descs& in);
 Descs infer(const SgdUpdate& op, const Descs& in);
+Descs infer(const ScaleBy& op, const Descs& in);
+Descs infer(const SquaredNorm& op, const Descs& in);
+Descs infer(const RecordBatch& op, const Descs& in);
+Descs infer(const PrepareUpdate& op, const Descs& in);
 
 std::string describe(const Convolution& op);
 std::string describe(const InnerProduct& op);
@@ -81,6 +85,10 @@ std::string describe(const Reorder& op);
 std::string describe(const FoldBatchNorm& op);
 std::string describe(const Fill& op);
 std::string describe(const SgdUpdate& op);
+std::string describe(const ScaleBy& op);
+std::string describe(const SquaredNorm& op);
+std::string describe(const RecordBatch& op);
+std::string describe(const PrepareUpdate& op);
 
 // Operands of a pass; nullopt when the op has no such pass. n = number of forward inputs.
 std::optional<Signature> signature(const Convolution& op, Pass pass, int n);
@@ -104,5 +112,9 @@ std::optional<Signature> signature(const Reorder& op, Pass pass, int n);
 std::optional<Signature> signature(const FoldBatchNorm& op, Pass pass, int n);
 std::optional<Signature> signature(const Fill& op, Pass pass, int n);
 std::optional<Signature> signature(const SgdUpdate& op, Pass pass, int n);
+std::optional<Signature> signature(const ScaleBy& op, Pass pass, int n);
+std::optional<Signature> signature(const SquaredNorm& op, Pass pass, int n);
+std::optional<Signature> signature(const RecordBatch& op, Pass pass, int n);
+std::optional<Signature> signature(const PrepareUpdate& op, Pass pass, int n);
 
 }  // namespace resnet::rules

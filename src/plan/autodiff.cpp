@@ -44,6 +44,10 @@ class Differentiator {
     for (const Parameter& p : graph_.parameters) {
       if (p.learnable && p.lr_mult != 0) needed_[static_cast<size_t>(p.value)] = true;
     }
+    for (size_t v = 0; v < graph_.values.size(); ++v) {
+      const Value& value = graph_.values[v];
+      if (value.kind == ValueKind::weight_copy) needed_[v] = needs(master(value));
+    }
     if (input_gradients_) {
       for (const Input& input : graph_.inputs) needed_[static_cast<size_t>(input.value)] = true;
     }
@@ -55,6 +59,11 @@ class Differentiator {
         needed_[static_cast<size_t>(v)] = any && !graph_.value(v).stop_gradient;
       }
     }
+  }
+
+  // The weight that a copy is of.
+  ValueId master(const Value& copy) const {
+    return graph_.parameters[static_cast<size_t>(copy.parameter)].value;
   }
 
   bool needs(ValueId v) const { return needed_[static_cast<size_t>(v)]; }
@@ -70,7 +79,7 @@ class Differentiator {
   // The gradient of a parameter if it is trained, else a value that nobody reads.
   ValueId parameter_diff(ValueId weight) {
     if (!needs(weight)) return new_diff(weight);
-    const Value& value = graph_.value(weight);
+    const Value& value = graph_.value(master(graph_.value(weight)));
     return graph_.add_value({.name = "diff:" + value.name,
                              .desc = value.desc,
                              .kind = ValueKind::gradient,
@@ -229,8 +238,13 @@ class Differentiator {
       weighted.loss_weight = output.loss_weight;
       std::vector<ValueId> in{node_.out[1]};
       in.insert(in.end(), node_.in.begin() + 1, node_.in.end());
-      const ValueId diff_src = new_diff(node_.in[0]);
+      ValueId diff_src = new_diff(node_.in[0]);
       emit(weighted, Pass::backward, std::move(in), {diff_src});
+      if (graph_.loss_scale != kNoValue) {
+        const ValueId scaled = new_diff(node_.in[0]);
+        emit(ScaleBy{}, Pass::forward, {diff_src, graph_.loss_scale}, {scaled});
+        diff_src = scaled;
+      }
       contribute(node_.in[0], diff_src);
     }
   }
@@ -267,8 +281,20 @@ class Differentiator {
   void backward(const Fill&) {}
   void backward(const FoldBatchNorm&) {}
   void backward(const SgdUpdate&) {}
+  void backward(const ScaleBy&) {}
+  void backward(const SquaredNorm&) {}
+  void backward(const RecordBatch&) {}
+  void backward(const PrepareUpdate&) {}
   void backward(const Slice&) { refuse(); }
-  void backward(const Reorder&) { refuse(); }
+  // Layouts are chosen later: so far, this changes the type.
+  void backward(const Reorder&) {
+    const ValueId diff = diff_dst();
+    if (diff == kNoValue) return;
+    const ValueId src = node_.in[0];
+    const ValueId diff_src = new_diff(src);
+    emit(Reorder{.type = desc(src).dtype}, Pass::forward, {diff}, {diff_src});
+    contribute(src, diff_src);
+  }
   void refuse() const {
     if (needs(node_.out[0]))
       throw InternalError(std::string(name_of(node_.op)) + " has no gradient rule");

@@ -163,6 +163,24 @@ void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend&
   }
 }
 
+void fold_shortcuts(Graph& graph, const std::set<ValueId>& keep, const Backend& backend) {
+  Rewriter rewriter(graph, keep, backend);
+  for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
+    const Node& shortcut = rewriter.node(i);
+    if (shortcut.pass != Pass::forward || !std::holds_alternative<IdentityShortcut>(shortcut.op)) {
+      continue;
+    }
+    const int at = rewriter.following<BatchNorm>(i);
+    if (at == kNoNode) continue;
+    Node fused = rewriter.node(at);
+    auto& bn = std::get<BatchNorm>(fused.op);
+    if (!bn.add || !bn.relu || bn.add_stride != 0 || fused.in.back() != shortcut.out[0]) continue;
+    bn.add_stride = std::get<IdentityShortcut>(shortcut.op).stride;
+    fused.in.back() = shortcut.in[0];
+    rewriter.replace(i, at, std::move(fused));
+  }
+}
+
 namespace {
 
 // Folds BatchNorm node `bn_at` into convolution `conv_at`; adds the FoldBatchNorm node to `folds`.

@@ -74,13 +74,14 @@ class LayoutChooser {
   // chosen already.
   void bind_parameters() {
     for (Value& value : graph_.values) {
-      const bool parameter = value.kind == ValueKind::weight || value.kind == ValueKind::state;
+      const bool parameter = value.kind == ValueKind::weight || value.kind == ValueKind::state ||
+                             value.kind == ValueKind::weight_copy;
       const bool plain = value.kind == ValueKind::input || value.kind == ValueKind::statistics ||
                          (parameter && value.desc.shape.rank() < 2) || !blocked_;
       value.desc.layout = plain ? Layout::nchw() : Layout::any();
       if (!parameter) continue;
       const auto stored = context_.parameters.find(name_of_parameter(value));
-      if (stored != context_.parameters.end()) value.desc = stored->second;
+      if (stored != context_.parameters.end()) value.desc.layout = stored->second.layout;
       if (value.desc.layout.kind != Layout::Kind::any) store(value);
     }
     for (Value& value : graph_.values) {
@@ -93,7 +94,17 @@ class LayoutChooser {
   std::string name_of_parameter(const Value& value) const {
     return graph_.parameters[static_cast<size_t>(value.parameter)].name();
   }
-  void store(const Value& value) { context_.parameters[name_of_parameter(value)] = value.desc; }
+  // A weight and its copy have one layout.
+  void store(const Value& value) {
+    const ValueId weight = graph_.parameters[static_cast<size_t>(value.parameter)].value;
+    for (Value& other : graph_.values) {
+      const bool related =
+          (other.kind == ValueKind::weight || other.kind == ValueKind::weight_copy) &&
+          other.parameter == value.parameter;
+      if (related) other.desc.layout = value.desc.layout;
+    }
+    context_.parameters[name_of_parameter(value)] = graph_.value(weight).desc;
+  }
 
   // A gradient is kept as its weight is.
   void bind_gradient(ValueId v) {
@@ -118,7 +129,10 @@ class LayoutChooser {
       if (value.desc == chosen.in[i]) continue;
       if (value.desc.layout.kind == Layout::Kind::any) {
         value.desc = chosen.in[i];
-        if (value.kind == ValueKind::weight || value.kind == ValueKind::state) store(value);
+        if (value.kind == ValueKind::weight || value.kind == ValueKind::weight_copy ||
+            value.kind == ValueKind::state) {
+          store(value);
+        }
       } else {
         node.in[i] = reordered(node.in[i], chosen.in[i], index);
       }
@@ -143,8 +157,8 @@ class LayoutChooser {
     const Node& reader = graph_.nodes[static_cast<size_t>(index)];
     const ValueKind kind = graph_.value(v).kind;
     const auto prepared = prepared_.find(v);
-    const bool constant =
-        kind == ValueKind::weight || kind == ValueKind::state || prepared != prepared_.end();
+    const bool constant = kind == ValueKind::weight || kind == ValueKind::weight_copy ||
+                          kind == ValueKind::state || prepared != prepared_.end();
     const int at = prepared == prepared_.end() ? index : prepared->second + 1;
     const ValueId copy =
         graph_.add_value({.name = graph_.value(v).name + "/" + desc.layout.str(), .desc = desc});

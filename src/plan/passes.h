@@ -26,9 +26,18 @@ void merge_batch_norm_scale(Graph& graph, const std::set<ValueId>& keep, const B
 void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
                      bool masks);
 
+// IdentityShortcut -> the BatchNorm (with addition and ReLU) that adds it. After what may absorb that
+// BatchNorm itself.
+void fold_shortcuts(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);
+
 // Inference: fixed-statistics BatchNorm into the convolution before it; addition and ReLU into the
 // convolution.
 void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);
+
+// Keeps activations between convolutions in `math` (bf16 or f16; f32: nothing to do), with the conversions
+// that this takes. Weights of convolutions become copies that the Net keeps; statistics, vectors of
+// channels, products and losses stay in f32. With f16 in training, adds the loss scale.
+void lower_precision(Graph& graph, DType math, bool training);
 
 // Appends the backward nodes of every loss. Gradients of learnable parameters with lr_mult != 0 become
 // values of kind gradient; of inputs (on request) are kept under the name "diff:BLOB".

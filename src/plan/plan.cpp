@@ -6,6 +6,7 @@
 #include "plan/memory.h"
 #include "plan/passes.h"
 #include "resnet/base/error.h"
+#include "resnet/ops/training_rules.h"
 #include "resnet/plan/program.h"
 
 namespace resnet {
@@ -55,6 +56,7 @@ class Placer {
 
   void run(Program& program) {
     find_lifetimes();
+    find_metrics();
     share_memory();
     std::vector<Interval> intervals;
     std::vector<int> interval_of(graph_.values.size(), -1);
@@ -66,7 +68,12 @@ class Placer {
       place.where = where(static_cast<ValueId>(v));
       if (place.where == Where::none || place.where == Where::parameter) continue;
       place.bytes = backend_.bytes(graph_.values[v].desc);
-      if (place.where == Where::derived) {
+      if (place.where == Where::metrics) {
+        place.offset = metrics_.at(static_cast<ValueId>(v)) * size_of(graph_.values[v].desc.dtype);
+      } else if (place.where == Where::state) {
+        const bool clock = static_cast<ValueId>(v) == graph_.clock;
+        place.offset = (clock ? train_state::kSeed : train_state::kLossScale) * size_of(DType::f64);
+      } else if (place.where == Where::derived) {
         program.derived_bytes += place.bytes;
       } else if (place.where == Where::persistent) {
         place.offset = program.persistent_bytes;
@@ -83,6 +90,7 @@ class Placer {
         interval.bytes = std::max(interval.bytes, place.bytes);
       }
     }
+    program.metrics_count = metrics_count_;
     program.live_bytes = memory_plan::peak_live_bytes(intervals);
     program.arena_bytes =
         reuse_ ? memory_plan::place(intervals) : memory_plan::place_apart(intervals);
@@ -124,14 +132,24 @@ class Placer {
     for (const ValueId v : keep_) touch(v, steps);
   }
 
+  void find_metrics() {
+    for (const Output& output : graph_.outputs) {
+      if (output.kind == Output::Kind::blob || metrics_.contains(output.value)) continue;
+      metrics_[output.value] = metrics_count_;
+      metrics_count_ += graph_.value(output.value).desc.count();
+    }
+  }
+
   Where where(ValueId v) const {
     const Value& value = graph_.value(v);
     if (end_[static_cast<size_t>(v)] < 0) return Where::none;
-    if (v == graph_.clock) return Where::persistent;
+    if (v == graph_.clock || v == graph_.loss_scale) return Where::state;
+    if (metrics_.contains(v)) return Where::metrics;
     switch (value.kind) {
       case ValueKind::input:
         return Where::input;
       case ValueKind::weight:
+      case ValueKind::weight_copy:
       case ValueKind::state:
       case ValueKind::gradient:
       case ValueKind::statistics:
@@ -193,7 +211,9 @@ class Placer {
   std::vector<ValueId> group_;
   std::vector<int> begin_, end_, group_end_;
   std::vector<bool> outlives_;
-  std::vector<Section> written_;  // where each value is written
+  std::vector<Section> written_;        // where each value is written
+  std::map<ValueId, int64_t> metrics_;  // losses and metrics: elements before them
+  int64_t metrics_count_ = 0;
 };
 
 void place_values(Program& program, const Backend& backend, const std::set<ValueId>& keep) {
@@ -288,7 +308,9 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
     passes::merge_batch_norm_scale(graph, keep, backend);
     passes::fuse_batch_norm(graph, keep, backend, options.backward);
     if (!options.backward) passes::fuse_convolution(graph, keep, backend);
+    passes::fold_shortcuts(graph, keep, backend);
   }
+  passes::lower_precision(graph, options.math, options.backward);
   if (options.backward) {
     passes::differentiate(graph, options.input_gradients);
     for (const auto& [name, value] : graph.blobs) {

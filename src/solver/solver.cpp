@@ -1,7 +1,6 @@
 #include "resnet/solver/solver.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -15,9 +14,9 @@
 namespace resnet {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// Iterations that may be enqueued at once: two such chunks are under way, and the learning rate of an
+// iteration may follow what was measured a window before it.
+int64_t longest_chunk(int64_t window) { return std::clamp<int64_t>(window / 2, 1, 64); }
 
 std::string joined(const std::vector<std::string>& items, const char* separator) {
   std::string text;
@@ -119,15 +118,24 @@ Solver::Solver(SolverSetup setup, Net& net, Feed& train, Feed* test)
 
 Solver::Outcome Solver::run() {
   start();
-  const int64_t last = setup_.param.max_iter();
+  const SolverParameter& param = setup_.param;
+  accounted_ = iter_;
+  next_position_ = train_.position();
+  Trainer trainer(net_, {.iter_size = param.iter_size(),
+                         .nesterov = param.type() == "Nesterov",
+                         .l1 = param.regularization_type() == "L1",
+                         .clips = param.clip_gradients() >= 0,
+                         .seed = setup_.seed,
+                         .position = train_.position(),
+                         .longest_chunk = longest_chunk(history_.window)});
+  const int64_t last = param.max_iter();
   while (iter_ < last) {
     test_if_due();
-    if (!stop_asked()) {
-      step();
-      ++iter_;
-    }
+    if (!stop_asked()) run_chunk(trainer);
     const bool stop = stop_asked();
-    if (stop || asked_ == Action::snapshot || snapshot_due()) {
+    const bool snapshot_now = stop || asked_ == Action::snapshot || snapshot_due();
+    take(trainer, snapshot_now || test_due() || iter_ == last);
+    if (snapshot_now) {
       if (last_snapshot_ != iter_) snapshot();
       asked_ = stop ? Action::stop : Action::none;
     }
@@ -136,7 +144,7 @@ Solver::Outcome Solver::run() {
       return Outcome::interrupted;
     }
   }
-  if (setup_.param.snapshot_after_train() && last_snapshot_ != iter_) snapshot();
+  if (param.snapshot_after_train() && last_snapshot_ != iter_) snapshot();
   test_if_due();
   notify(&Observer::on_stop, {StopReport::Why::finished, iter_, smoothed_loss(), "", {}});
   return Outcome::finished;
@@ -172,53 +180,98 @@ void Solver::start() {
   for (const std::string& warning : found.warnings) notify(&Observer::on_note, warning);
 }
 
-void Solver::step() {
-  const auto begin = std::chrono::steady_clock::now();
-  const double data_before = train_.wait_seconds();
+// Iterations up to the next that something else follows.
+int64_t Solver::chunk_length(const Trainer& trainer) const {
   const SolverParameter& param = setup_.param;
-  StepReport report;
-  report.iteration = iter_;
-  report.rate = learning_rate(param, iter_, history_);
+  int64_t length = std::min<int64_t>(trainer.chunk(), param.max_iter() - iter_);
+  const auto stop_before = [&](int64_t every) {
+    if (every > 0) length = std::min(length, every - iter_ % every);
+  };
+  if (test_ != nullptr) stop_before(param.test_interval());
+  stop_before(param.snapshot());
+  return length;
+}
 
+// Enqueues iterations, fewer when a signal comes.
+void Solver::run_chunk(Trainer& trainer) {
+  std::vector<Update> updates;
+  for (int64_t i = 0; i < chunk_length(trainer); ++i) {
+    rates_.push_back(learning_rate(setup_.param, iter_ + i, history_));
+    updates.push_back(update_of(setup_.param, rates_.back()));
+  }
+  trainer.begin(updates);
   Session& session = net_.session(TRAIN);
+  size_t done = 0;
+  while (done < updates.size()) {
+    const double before = train_.wait_seconds();
+    trainer.iterate([&] { train_.fill(net_, session); });
+    data_seconds_.push_back(train_.wait_seconds() - before);
+    ++iter_;
+    ++done;
+    if (done < updates.size() && (stop_asked() || asked_ == Action::snapshot)) break;
+  }
+  trainer.end();
+  rates_.resize(rates_.size() - (updates.size() - done));
+}
+
+// Accounts for what is done, all but the last chunk, so that the device has work meanwhile, or all.
+void Solver::take(Trainer& trainer, bool all) {
+  const int most_waiting = all || trainer.chunk() == 1 ? 0 : 1;
+  while (trainer.waiting() > most_waiting) account(*trainer.take(true));
+}
+
+void Solver::account(const Trainer::Chunk& chunk) {
+  const auto iter_size = static_cast<size_t>(setup_.param.iter_size());
+  for (size_t i = 0; i < static_cast<size_t>(chunk.iterations); ++i) {
+    StepReport report;
+    report.iteration = accounted_;
+    report.rate = rates_.front();
+    report.seconds = chunk.seconds / static_cast<double>(chunk.iterations);
+    report.data_seconds = std::min(data_seconds_.front(), report.seconds);
+    account_iteration(std::span(chunk.batches).subspan(i * iter_size, iter_size), &report);
+    rates_.pop_front();
+    data_seconds_.pop_front();
+    next_position_ += batch_images();
+    ++accounted_;
+    report.epoch = static_cast<double>(next_position_) / static_cast<double>(train_.records());
+    notify(&Observer::on_step, report);
+  }
+}
+
+void Solver::account_iteration(std::span<const std::vector<Metric>> batches, StepReport* report) {
   MetricAverage average;
   double loss = 0, wrong = 0, counted = 0;
-  for (int i = 0; i < param.iter_size(); ++i) {
-    micro_batch(session, i > 0, &average, &loss, &wrong, &counted);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const double batch_loss = total_loss(batches[i]);
+    if (!std::isfinite(batch_loss)) fail_non_finite(static_cast<int64_t>(i), batch_loss);
+    loss += batch_loss;
+    average.add(batches[i]);
+    for (const Metric& metric : batches[i]) {
+      if (metric.name != train_accuracy_) continue;
+      wrong += std::round((1 - metric.value) * metric.weight);
+      counted += metric.weight;
+    }
   }
-  loss /= param.iter_size();
-  net_.update(update_of(param, report.rate));
-
+  loss /= static_cast<double>(batches.size());
   history_.add(loss, wrong, std::llround(counted));
   smooth(loss);
-  report.loss = loss;
-  report.smoothed_loss = *smoothed_loss();
-  report.metrics = average.result();
-  report.images = batch_images();
-  report.epoch = static_cast<double>(train_.position()) / static_cast<double>(train_.records());
-  report.seconds = seconds_since(begin);
-  report.data_seconds = train_.wait_seconds() - data_before;
-  notify(&Observer::on_step, report);
+  report->loss = loss;
+  report->smoothed_loss = *smoothed_loss();
+  report->metrics = average.result();
+  report->images = batch_images();
 }
 
-void Solver::micro_batch(Session& session, bool add, MetricAverage* average, double* loss,
-                         double* wrong, double* counted) {
-  train_.fill(net_, session);
-  const std::vector<Metric> metrics = net_.forward_backward(session, add);
-  const double batch_loss = total_loss(metrics);
-  if (!std::isfinite(batch_loss)) fail_non_finite(session, batch_loss);
-  *loss += batch_loss;
-  average->add(metrics);
-  for (const Metric& metric : metrics) {
-    if (metric.name != train_accuracy_) continue;
-    *wrong += std::round((1 - metric.value) * metric.weight);
-    *counted += metric.weight;
-  }
-}
-
-void Solver::fail_non_finite(Session& session, double loss) {
+// A batch of the first iteration that is not accounted made the loss infinite or NaN.
+void Solver::fail_non_finite(int64_t batch, double loss) {
   constexpr size_t kShownKeys = 8;
-  StopReport report{StopReport::Why::non_finite, iter_, smoothed_loss(), "", train_.last_keys()};
+  Session& session = net_.session(TRAIN);
+  const int64_t position = next_position_ + batch * train_.batch();
+  if (train_.position() != position + train_.batch()) {  // later batches were taken since
+    train_.seek(position);
+    train_.fill(net_, session);
+  }
+  StopReport report{StopReport::Why::non_finite, accounted_, smoothed_loss(), "",
+                    train_.last_keys()};
   const std::string where = net_.first_non_finite(session);
   std::vector<std::string> shown = report.record_keys;
   if (shown.size() > kShownKeys) shown.resize(kShownKeys);
@@ -226,7 +279,7 @@ void Solver::fail_non_finite(Session& session, double loss) {
   if (shown.size() < report.record_keys.size()) {
     keys += ", .. (all " + std::to_string(report.record_keys.size()) + " are in the JSON log)";
   }
-  report.message = "iteration " + std::to_string(iter_) + ": the loss is " +
+  report.message = "iteration " + std::to_string(accounted_) + ": the loss is " +
                    (std::isnan(loss) ? "NaN" : "infinite") +
                    (where.empty() ? "" : ", first in " + where) + "; records " + keys +
                    "; no update was made. Lower base_lr or add a warm-up (Caffe would go on with "
@@ -235,11 +288,16 @@ void Solver::fail_non_finite(Session& session, double loss) {
   throw NonFiniteError(report.message);
 }
 
+bool Solver::test_due() const {
+  const SolverParameter& param = setup_.param;
+  if (test_ == nullptr || param.test_interval() <= 0) return false;
+  if (iter_ % param.test_interval() != 0 || history_.tested_at(iter_)) return false;
+  return iter_ != 0 || param.test_initialization();
+}
+
 void Solver::test_if_due() {
   const SolverParameter& param = setup_.param;
-  if (test_ == nullptr || param.test_interval() <= 0) return;
-  if (iter_ % param.test_interval() != 0 || history_.tested_at(iter_)) return;
-  if (iter_ == 0 && !param.test_initialization()) return;
+  if (!test_due()) return;
   for (Observer* observer : setup_.observers) observer->on_test_start(iter_);
   EvalOptions options;
   options.max_batches = param.test_iter_size() > 0 ? param.test_iter(0) : 0;
@@ -302,10 +360,12 @@ bool Solver::stop_asked() {
 
 void Solver::dry_run() {
   start();
+  accounted_ = iter_;
+  next_position_ = train_.position();
   Session& session = net_.session(TRAIN);
-  MetricAverage average;
-  double loss = 0, wrong = 0, counted = 0;
-  micro_batch(session, false, &average, &loss, &wrong, &counted);
+  train_.fill(net_, session);
+  const double loss = total_loss(net_.forward_backward(session));
+  if (!std::isfinite(loss)) fail_non_finite(0, loss);
   if (test_) {
     EvalOptions options;
     options.max_batches = 1;

@@ -4,12 +4,13 @@
 #include <cmath>
 
 #include "resnet/base/error.h"
+#include "resnet/ops/training_rules.h"
 
 namespace resnet::testing {
 namespace {
 
 // What the values of a forward input look like.
-enum class Values { normal, positive, factor, label, count, clock, hyper };
+enum class Values { normal, positive, factor, label, count, clock, hyper, exact };
 
 struct Input {
   Shape shape;
@@ -47,7 +48,7 @@ Inputs complete(const BatchNorm& op, const Inputs& src) {
   }
   if (op.gamma) in.push_back({per_channel});
   if (op.beta) in.push_back({per_channel});
-  if (op.add) in.push_back({src[0].shape});
+  if (op.add) in.push_back(src.back());  // of its own shape with add_stride
   return in;
 }
 
@@ -80,6 +81,14 @@ Inputs complete(const CountLabels&, const Inputs& src) { return {{src[0].shape, 
 Inputs complete(const Dropout&, const Inputs& src) { return {src[0], {Shape{2}, Values::clock}}; }
 
 Inputs complete(const SgdUpdate&, const Inputs& src) { return {src[0], {Shape{4}, Values::hyper}}; }
+
+Inputs complete(const ScaleBy&, const Inputs& src) { return {src[0], {Shape{1}, Values::exact}}; }
+
+Inputs complete(const PrepareUpdate& op, const Inputs& src) {
+  Inputs in{{src[0].shape, Values::exact}};
+  if (op.has_norm) in.push_back({Shape{1}, Values::exact});
+  return in;
+}
 
 Inputs complete(const FoldBatchNorm& op, const Inputs& src) {
   const Shape per_channel{src[0].shape[0]};
@@ -127,6 +136,7 @@ double value_of(const Case& c, Values values, int64_t at, Random& random) {
   constexpr double kHyper[] = {0.1, 0.01, 0.9, 0.5};
   switch (values) {
     case Values::normal:
+    case Values::exact:
       return random.normal();
     case Values::positive:
       return 0.5 + 3 * random.uniform();
@@ -149,7 +159,8 @@ double value_of(const Case& c, Values values, int64_t at, Random& random) {
 std::vector<TensorDesc> forward_inputs(const Case& c, DType type) {
   std::vector<TensorDesc> descs;
   for (const Input& i : inputs_of(c)) {
-    const bool exact = i.values == Values::clock || i.values == Values::hyper;
+    const bool exact =
+        i.values == Values::clock || i.values == Values::hyper || i.values == Values::exact;
     descs.push_back({i.shape, exact ? DType::f64 : type, Layout::nchw()});
   }
   return descs;
@@ -172,13 +183,19 @@ HostTensor forward_input(const Case& c, size_t i, DType type) {
 
 HostTensor initial_output(const std::string& name, size_t i, const TensorDesc& desc) {
   HostTensor t(desc);
+  if (desc.dtype == DType::f64 && desc.shape == Shape{train_state::kSize}) {
+    constexpr double kState[] = {5, 7, 3, 2, 0, 4, 1, 0};
+    for (int64_t at = 0; at < t.count(); ++at) t.set(at, kState[at]);
+    return t;
+  }
   Random random(hash_of(name), 100 + i, Use::test);
   for (int64_t at = 0; at < t.count(); ++at) t.set(at, 0.5 + random.uniform() - (at % 3 == 0));
   return t;
 }
 
 bool updates_outputs(const Op& op) {
-  return std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<UpdateStatistics>(op);
+  return std::holds_alternative<SgdUpdate>(op) || std::holds_alternative<UpdateStatistics>(op) ||
+         std::holds_alternative<RecordBatch>(op) || std::holds_alternative<PrepareUpdate>(op);
 }
 
 const std::vector<Case>& all_cases() {

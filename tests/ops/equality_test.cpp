@@ -56,7 +56,9 @@ TEST(Comparison, FindsPlantedFaults) {
   const auto cases = static_cast<int>(small_cases().size());
   EXPECT_EQ(faults_found(Fault::none), 0);
   EXPECT_EQ(faults_found(Fault::wrong_element), cases - 1);  // bn_one_value: zero by cancellation
-  EXPECT_EQ(faults_found(Fault::missing_element), cases);
+  constexpr int kOldStates =
+      5;  // record_batch and prepare_update that leave the last count as it was
+  EXPECT_EQ(faults_found(Fault::missing_element), cases - kOldStates);
   EXPECT_EQ(faults_found(Fault::beyond_end), cases);
   EXPECT_EQ(faults_found(Fault::writes_input), cases - 1);  // Fill has no input
   EXPECT_GT(faults_found(Fault::overwrites), cases / 2);

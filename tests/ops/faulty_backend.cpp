@@ -32,6 +32,9 @@ class FaultyKernel final : public Kernel {
     switch (fault_) {
       case Fault::wrong_element:
         if (out.desc.dtype == DType::f32) out.as<float>()[last] += 1e-3f * largest(out);
+        if (out.desc.dtype == DType::f64) {
+          out.as<double>()[last] += 1e-2 + 1e-3 * std::abs(out.as<double>()[last]);
+        }
         break;
       case Fault::missing_element:
         std::copy(before.begin(), before.end(), element);

@@ -46,8 +46,7 @@ TEST(MakeBackend, KnowsItsNames) {
 TEST(MakeBackend, ExplainsItsErrors) {
   EXPECT_EQ(error<ConfigError>("tpu"),
             "unknown backend 'tpu'; use onednn, reference, cpu, cuda[:N] or the path of a loadable "
-            "backend "
-            "(*.so)");
+            "backend (*.so)");
   EXPECT_EQ(error<DeviceError>("/nowhere/x.so"), "backend '/nowhere/x.so' does not exist");
   const std::string text = ::testing::TempDir() + "text.so";
   std::ofstream(text) << "not a shared object";

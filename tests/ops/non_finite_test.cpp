@@ -59,6 +59,7 @@ bool may_drop_values(const Case& c) {
   if (const auto* conv = std::get_if<Convolution>(&c.op)) return conv->relu;
   return std::holds_alternative<Slice>(c.op) || std::holds_alternative<Accuracy>(c.op) ||
          std::holds_alternative<Dropout>(c.op) || std::holds_alternative<CountLabels>(c.op) ||
+         std::holds_alternative<RecordBatch>(c.op) || std::holds_alternative<PrepareUpdate>(c.op) ||
          c.src.empty();
 }
 

@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include <limits>
+
 namespace resnet::testing {
 namespace {
 
@@ -88,6 +90,11 @@ std::vector<Case> batch_norms() {
     op.has_mask = mask;
     return op;
   };
+  const auto strided = [](BatchNorm op, int64_t stride) {
+    op.add = op.relu = op.has_mask = true;
+    op.add_stride = stride;
+    return op;
+  };
   BatchNorm grouped = affine, global = affine;
   grouped.group_size = 2;
   global.global = true;
@@ -103,6 +110,14 @@ std::vector<Case> batch_norms() {
       {"bn_plain_relu", with(BatchNorm{}, false, true, true), {{2, 16, 3, 3}}},
       {"bn_groups", with(grouped, false, true, true), {{6, 16, 4, 3}}},
       {"bn_groups_add_relu", with(grouped, true, true, true), {{4, 5, 4, 3}}},
+      {"bn_add_stride2", strided(affine, 2), {{2, 32, 4, 4}, {2, 16, 8, 8}}},
+      {"bn_add_stride2_odd", strided(affine, 2), {{2, 7, 3, 5}, {2, 3, 5, 9}}},
+      {"bn_add_stride1_more", strided(affine, 1), {{2, 24, 3, 4}, {2, 11, 3, 4}}},
+      {"bn_groups_add_stride3", strided(grouped, 3), {{4, 24, 3, 2}, {4, 16, 7, 5}}},
+      {"bn_global_add_stride2", strided(global, 2), {{2, 16, 3, 4}, {2, 8, 5, 7}}},
+      {"bn_many_rows", with(affine, false, true, true), {{5, 24, 31, 29}}},
+      {"bn_many_rows_16", with(affine, true, true, true), {{4, 16, 40, 37}}},
+      {"bn_many_tiles", with(affine, false, true, true), {{3, 136, 9, 8}}},
       {"bn_rank2", affine, {{8, 5}}},
       {.name = "bn_one_value", .op = BatchNorm{}, .src = {{1, 3, 1, 1}}, .scale = kLargestGain},
       {"bn_global", BatchNorm{.global = true}, {{2, 5, 3, 4}}},
@@ -141,7 +156,22 @@ std::vector<Case> elementwise() {
       {"dropout_image", Dropout{.ratio = 0.2, .layer_id = 9}, {{2, 5, 3, 7}}},
       {"sgd", SgdUpdate{}, {{3, 5, 3, 3}}},
       {"sgd_nesterov", SgdUpdate{.nesterov = true}, {{1001}}},
-      {"sgd_l1", SgdUpdate{.l1 = true}, {{16, 16, 3, 3}}},
+      {"sgd_l1", SgdUpdate{.l1 = true, .rate_mult = 2, .decay_mult = 0}, {{16, 16, 3, 3}}},
+      {"scale_by", ScaleBy{}, {{3, 5, 2, 7}}},
+      {"squared_norm", SquaredNorm{}, {{16411}}},
+      {"squared_norm_one", SquaredNorm{}, {{1}}},
+      {"record_batch", RecordBatch{.images = 128, .rows = 5}, {{6}}},
+      {"record_batch_first_row", RecordBatch{.images = 1, .rows = 3}, {{1}}},
+      {"prepare_update", PrepareUpdate{.iter_size = 3}, {{5, 4}}},
+      {"prepare_update_clip", PrepareUpdate{.has_norm = true}, {{2, 4}}, {{1, 2.5}}},
+      {"prepare_update_loss_scale",
+       PrepareUpdate{.iter_size = 2, .has_norm = true, .loss_scaling = true},
+       {{3, 4}},
+       {{1, 9}}},
+      {"prepare_update_overflow",
+       PrepareUpdate{.has_norm = true, .loss_scaling = true},
+       {{3, 4}},
+       {{1, std::numeric_limits<double>::infinity()}}},
       {"fill", Fill{.value = -1.5, .shape = {2, 3, 5}}, {}},
   };
 }

@@ -53,11 +53,19 @@ BEGIN {
   library["zlib.h"] = " data "
   library["gflags/"] = " tools "
   library["omp.h"] = " base "
-  library["cuda"] = " backends/cuda "
+  library["cuda"] = " backends/cuda base "              # base: half.h converts on the device, too
+  library["nvtx3/"] = " backends/cuda "
+  library["cublas"] = " backends/cuda "
   library["cudnn"] = " backends/cuda "
 }
 
 FILENAME ~ /CMakeLists.txt$/ {
+  # A backend that is declared in a file of its own, include(backends/x/x.cmake), depends on backend.
+  if ($0 ~ /^include\(backends\/[a-z]+\/[a-z]+\.cmake\)/) {
+    split($0, word, "/")
+    known["backends/" word[2]] = 1
+    arrow["backends/" word[2], "backend"] = 1
+  }
   if ($0 !~ /^resnet_module\(/) next
   line = $0
   gsub(/resnet_module\(|\)/, " ", line)

@@ -32,6 +32,8 @@ DECLARE_int32(loader_threads);
 DECLARE_string(bind);
 DECLARE_string(math);
 DECLARE_bool(deterministic);
+DECLARE_bool(tune);
+DECLARE_bool(tf32);
 
 // How a net is planned.
 DECLARE_int64(memory_budget);

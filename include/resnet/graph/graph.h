@@ -17,19 +17,20 @@ namespace resnet {
 constexpr ValueId kNoValue = -1;
 
 enum class ValueKind : uint8_t {
-  input,       // written by the caller before a run
-  activation,  // written by one node, lives in the arena
-  weight,      // learnable parameter, owned by the Net
-  state,       // BatchNorm's running statistics, owned by the Net
-  gradient,    // of a weight: written by backward, owned by the Net
-  statistics   // BatchNorm's batch statistics (2,C): written by forward, owned by the Net
+  input,        // written by the caller before a run
+  activation,   // written by one node, lives in the arena
+  weight,       // learnable parameter, owned by the Net
+  weight_copy,  // a weight in another type, kept up to date by the Net
+  state,        // BatchNorm's running statistics, owned by the Net
+  gradient,     // of a weight: written by backward, owned by the Net
+  statistics    // BatchNorm's batch statistics (2,C): written by forward, owned by the Net
 };
 
 struct Value {
   std::string name;  // blob name of the prototxt, or "layer/role" for parameters
   TensorDesc desc;   // layout any until planned
   ValueKind kind = ValueKind::activation;
-  int parameter = -1;  // weight, state, gradient: index into Graph::parameters
+  int parameter = -1;  // weight, its copy, state, gradient: index into Graph::parameters
   bool stop_gradient =
       false;  // a constant for autodiff: stands for a bottom with propagate_down false
 };
@@ -87,6 +88,7 @@ struct Graph {
   std::vector<Input> inputs;
   std::vector<Output> outputs;           // by name, as Caffe numbers them
   ValueId clock = kNoValue;              // {seed, position} f64 (2), if any op draws random numbers
+  ValueId loss_scale = kNoValue;         // f64 (1), with math in f16
   std::map<std::string, ValueId> blobs;  // last value of every blob name
   std::vector<std::pair<std::string, ValueId>>
       layer_outputs;  // (layer, value) of every layer's first top

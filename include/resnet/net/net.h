@@ -136,6 +136,7 @@ class Net {
   std::string first_non_finite(Session& session);
 
  private:
+  friend class Trainer;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -53,12 +53,16 @@ struct InnerProduct {
 // mask: one bit per element of dst's storage (1 where dst > 0), dst's storage order, u8 (bytes);
 // element i is bit i % 8 (from the least significant) of byte i / 8.
 // without mask in inference: has_mask = false. (If add && !relu, diff_addend is diff_dst itself.)
+// add_stride s >= 1 (with add and relu, rank 4): addend is the source of an IdentityShortcut of that
+// stride, (N,Ca,Ha,Wa) with Ca <= C, ceil(Ha/s) = H and ceil(Wa/s) = W: dst[n,c,y,x] gets
+// addend[n,c,y*s,x*s], nothing where c >= Ca. diff_addend has addend's shape.
 struct BatchNorm {
   double eps = 1e-5;
   int64_t group_size = 0;
   bool global = false;
   bool gamma = false, beta = false, add = false, relu = false;
   bool has_mask = false;  // relu with a mask output (training)
+  int64_t add_stride = 0;
   friend bool operator==(const BatchNorm&, const BatchNorm&) = default;
 };
 
@@ -131,18 +135,6 @@ struct FoldBatchNorm {
   double eps = 1e-5;
   bool bias = false, gamma = false, beta = false;
   friend bool operator==(const FoldBatchNorm&, const FoldBatchNorm&) = default;
-};
-
-// One SGD step on one weight tensor, Caffe's rules (elementwise, any layout, padding included).
-// hyper = f64 (4): {rate = lr*lr_mult, decay = weight_decay*decay_mult, momentum, gradient scale}
-//   g = scale * grad + decay * w (L2) or + decay * sign(w) (L1)
-//   sgd: h = momentum * h + rate * g; w -= h
-//   nesterov: h' = momentum * h + rate * g; w -= (1 + momentum) * h' - momentum * h; h = h'
-// forward: in grad, hyper; out weights, history   (outputs are read and written)
-struct SgdUpdate {
-  bool nesterov = false;
-  bool l1 = false;
-  friend bool operator==(const SgdUpdate&, const SgdUpdate&) = default;
 };
 
 }  // namespace resnet

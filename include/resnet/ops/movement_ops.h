@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "resnet/tensor/tensor.h"
 
@@ -35,8 +36,9 @@ struct IdentityShortcut {
   friend bool operator==(const IdentityShortcut&, const IdentityShortcut&) = default;
 };
 
-// Same values, another layout (activations and weights). forward: in src; out dst.
+// Same values in another layout or type (activations and weights). forward: in src; out dst.
 struct Reorder {
+  std::optional<DType> type = {};  // of dst; none: that of src
   friend bool operator==(const Reorder&, const Reorder&) = default;
 };
 

@@ -1,4 +1,4 @@
-// The operations that layers are made of: one attribute struct each in the three headers below,
+// The operations that layers are made of: one attribute struct each in the four headers below,
 // with the order of their inputs and outputs in every pass. Shapes are logical (N,C,H,W) whatever
 // the memory layout. Vocabulary: src, dst, weights, diff_* (gradient of the loss with respect to
 // *), saved and mask (written by forward, read by backward).
@@ -13,6 +13,7 @@
 #include "resnet/ops/compute_ops.h"
 #include "resnet/ops/loss_ops.h"
 #include "resnet/ops/movement_ops.h"
+#include "resnet/ops/training_ops.h"
 #include "resnet/tensor/tensor.h"
 
 namespace resnet {
@@ -27,10 +28,10 @@ enum class Pass : uint8_t {
 };
 const char* name_of(Pass p);
 
-using Op =
-    std::variant<Convolution, InnerProduct, BatchNorm, UpdateStatistics, Scale, Relu, Eltwise,
-                 Pooling, Softmax, SoftmaxLoss, CountLabels, Accuracy, Dropout, Concat, Slice,
-                 Reshape, IdentityShortcut, Reorder, FoldBatchNorm, Fill, SgdUpdate>;
+using Op = std::variant<Convolution, InnerProduct, BatchNorm, UpdateStatistics, Scale, Relu,
+                        Eltwise, Pooling, Softmax, SoftmaxLoss, CountLabels, Accuracy, Dropout,
+                        Concat, Slice, Reshape, IdentityShortcut, Reorder, FoldBatchNorm, Fill,
+                        SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate>;
 
 const char* name_of(const Op& op);  // "Convolution"
 // One line of attributes for logs and `resnet plan`: "k3x3 s1x1 p1x1 o16".

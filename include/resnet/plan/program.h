@@ -23,6 +23,9 @@ struct PlanOptions {
   bool input_gradients = false;   // also for inputs (gradient checks)
   std::vector<std::string> keep;  // blobs that must be readable after a run
   int shards = 1;                 // the batch is split: loss normalisers refer to the whole batch
+  // Type of activations and their gradients between convolutions: f32, or bf16 or f16, with weights,
+  // their gradients and statistics in f32.
+  DType math = DType::f32;
 };
 
 // What the programs of one Net share.
@@ -41,13 +44,15 @@ struct Placement {
   enum class Where : uint8_t {
     none,        // not used
     arena,       // shared by all programs of a Net, contents valid within one run
-    persistent,  // this program's own: label counts, the clock
+    persistent,  // this program's own: label counts
+    state,       // in the Net's state of training (training_rules.h), `offset` bytes from its start
+    metrics,     // losses and metrics, side by side in the order of Graph::outputs
     derived,     // depends on parameters only: shared by the programs that derive it equally
     input,       // the whole batch's input buffers
     parameter    // weights and state, gradients and statistics: the Net's stores
   };
   Where where = Where::none;
-  int64_t offset = 0;  // bytes, for arena and persistent
+  int64_t offset = 0;  // bytes, for arena, persistent, state and metrics
   int64_t bytes = 0;
 };
 
@@ -65,6 +70,7 @@ struct Program {
   int64_t scratch_bytes = 0;           // largest kernel scratchpad, beside the arena
   int64_t persistent_bytes = 0;
   int64_t derived_bytes = 0;
+  int64_t metrics_count = 0;  // elements placed `metrics`: a value and its weight for each
   // How the values placed `derived` follow from parameters: equal recipes give equal values.
   std::map<ValueId, std::string> recipes{};
   int64_t live_bytes =

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "resnet/eval/feed.h"
 #include "resnet/io/snapshot.h"
 #include "resnet/net/net.h"
+#include "resnet/net/trainer.h"
 #include "resnet/solver/history.h"
 #include "resnet/solver/observer.h"
 #include "resnet/solver/signals.h"
@@ -62,15 +65,18 @@ class Solver {
 
  private:
   void start();
-  void step();
-  void micro_batch(Session& session, bool add, MetricAverage* average, double* loss, double* wrong,
-                   double* counted);
+  void run_chunk(Trainer& trainer);
+  int64_t chunk_length(const Trainer& trainer) const;
+  void take(Trainer& trainer, bool all);
+  void account(const Trainer::Chunk& chunk);
+  void account_iteration(std::span<const std::vector<Metric>> batches, StepReport* report);
+  bool test_due() const;
   void test_if_due();
   void record_test(const EvalResult& result);
   bool snapshot_due() const;
   void smooth(double loss);
   std::optional<double> smoothed_loss() const;
-  [[noreturn]] void fail_non_finite(Session& session, double loss);
+  [[noreturn]] void fail_non_finite(int64_t batch, double loss);
   NetParameter model() const;
   SolverState state();
   void check_resumable(const LoadedState& loaded);
@@ -89,7 +95,13 @@ class Solver {
   Feed* test_;                                                 // null without tests
   std::optional<std::string> train_accuracy_, test_accuracy_;  // names of top-1 outputs
   History history_;
-  int64_t iter_ = 0;
+  int64_t iter_ =
+      0;  // iterations enqueued; reports, history and snapshots know of all when none wait
+  int64_t accounted_ = 0;  // iterations whose results are in
+  // Of the iterations that are not accounted: where the first of them began in the stream, their rates
+  // and the seconds they waited for data.
+  int64_t next_position_ = 0;
+  std::deque<double> rates_, data_seconds_;
   int64_t last_snapshot_ = -1;
   uint64_t run_id_ = 0;
   std::vector<double> recent_loss_;  // at most average_loss, oldest first

@@ -16,7 +16,6 @@ __global__ void move_kernel(const S* src, D* dst, int64_t count, bool add) {
     auto* const place = reinterpret_cast<Pack<D, kStep>*>(dst + begin);
     Pack<D, kStep> out;
     if (add) out = *place;
-#pragma unroll
     for (int i = 0; i < kStep; ++i) {
       const float value = to_float(in.v[i]);
       out.v[i] = from_float<D>(add ? to_float(out.v[i]) + value : value);

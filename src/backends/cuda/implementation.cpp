@@ -78,8 +78,8 @@ void use_same_layout(Implementation& implementation, const std::vector<Slot>& im
   Layout layout = preferred_layout(tensor(desc, images.front()).shape);
   const auto fixed = [&](Slot slot) {
     const TensorDesc& t = tensor(desc, slot);
-    return t.layout.kind != Layout::Kind::any && !(same_storage(t, Layout::nchw()) &&
-                                                   same_storage(t, Layout::nhwc()));
+    return t.layout.kind != Layout::Kind::any &&
+           !(same_storage(t, Layout::nchw()) && same_storage(t, Layout::nhwc()));
   };
   const auto found = std::find_if(images.begin(), images.end(), fixed);
   if (found != images.end()) layout = tensor(desc, *found).layout;
@@ -101,9 +101,7 @@ void use_plain(Implementation& implementation) {
   }
 }
 
-bool is_real(DType type) {
-  return type == DType::f32 || type == DType::bf16 || type == DType::f16;
-}
+bool is_real(DType type) { return type == DType::f32 || type == DType::bf16 || type == DType::f16; }
 
 std::string refuse_unless_real(const char* role, const TensorDesc& desc) {
   if (is_real(desc.dtype)) return "";

@@ -110,5 +110,9 @@ Implementation implement(const Reorder& op, const OpDesc& desc);
 Implementation implement(const FoldBatchNorm& op, const OpDesc& desc);
 Implementation implement(const Fill& op, const OpDesc& desc);
 Implementation implement(const SgdUpdate& op, const OpDesc& desc);
+Implementation implement(const ScaleBy& op, const OpDesc& desc);
+Implementation implement(const SquaredNorm& op, const OpDesc& desc);
+Implementation implement(const RecordBatch& op, const OpDesc& desc);
+Implementation implement(const PrepareUpdate& op, const OpDesc& desc);
 
 }  // namespace resnet::cuda

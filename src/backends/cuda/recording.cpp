@@ -148,8 +148,7 @@ std::unique_ptr<Mark> Uploads::upload(const Device& device, std::byte* dst, cons
           what);
     check(cudaEventRecord(area.filled, device.copies()), what);
     check(cudaStreamWaitEvent(device.stream(), area.filled, 0), what);
-    check(cudaMemcpyAsync(dst, area.memory.data(), size, cudaMemcpyDeviceToDevice,
-                          device.stream()),
+    check(cudaMemcpyAsync(dst, area.memory.data(), size, cudaMemcpyDeviceToDevice, device.stream()),
           what);
     check(cudaEventRecord(area.emptied, device.stream()), what);
   }

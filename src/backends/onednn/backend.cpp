@@ -33,7 +33,12 @@ std::string refuse_operands(const OpDesc& desc) {
       }
     }
   }
-  // Where f64 is no gradient check: clocks, learning rates and saved statistics.
+  // Where f64 is no gradient check: clocks, learning rates, saved statistics, states of training.
+  if (std::holds_alternative<PrepareUpdate>(desc.op)) return "";
+  if (std::holds_alternative<RecordBatch>(desc.op) ||
+      std::holds_alternative<SquaredNorm>(desc.op)) {
+    return desc.in[0].dtype == DType::f32 ? "" : "type f64; onednn computes in f32 only";
+  }
   const auto f64 = [](const TensorDesc& t) { return t.dtype == DType::f64; };
   const std::vector<TensorDesc>& leading = desc.out.empty() ? desc.in : desc.out;
   if (f64(leading[0]) || (!desc.in.empty() && f64(desc.in[0]))) {

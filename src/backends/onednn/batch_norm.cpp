@@ -363,6 +363,8 @@ void fix_mask(OpDesc& desc, int index, const TensorDesc& dst, const Layout& layo
 }
 
 Implementation implement_from(const BatchNorm& op, Source source, const OpDesc& desc) {
+  if (op.add_stride != 0)
+    return refuse(desc, "the addend of an option-A shortcut is not read strided");
   Implementation result{"", desc};
   const Operands operands(op, source, desc.pass);
   const Slot src = in_slot(operands.src);

@@ -114,5 +114,9 @@ Implementation implement(const Reorder& op, const OpDesc& desc, Layouts& layouts
 Implementation implement(const FoldBatchNorm& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const Fill& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const SgdUpdate& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const ScaleBy& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const SquaredNorm& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const RecordBatch& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const PrepareUpdate& op, const OpDesc& desc, Layouts& layouts);
 
 }  // namespace resnet::onednn

@@ -4,6 +4,7 @@
 
 #include "backends/reference/kernels.h"
 #include "resnet/base/error.h"
+#include "resnet/base/half.h"
 
 namespace resnet {
 namespace reference {
@@ -18,9 +19,12 @@ double load(DType type, const std::byte* data, int64_t i) {
       return reinterpret_cast<const int32_t*>(data)[i];
     case DType::u8:
       return reinterpret_cast<const uint8_t*>(data)[i];
-    default:
-      throw InternalError(std::string("reference cannot read ") + name_of(type));
+    case DType::bf16:
+      return to_float(reinterpret_cast<const bf16*>(data)[i]);
+    case DType::f16:
+      return to_float(reinterpret_cast<const f16*>(data)[i]);
   }
+  throw InternalError("unknown type");
 }
 
 void store(DType type, std::byte* data, int64_t i, double value) {
@@ -37,9 +41,14 @@ void store(DType type, std::byte* data, int64_t i, double value) {
     case DType::u8:
       reinterpret_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
       return;
-    default:
-      throw InternalError(std::string("reference cannot write ") + name_of(type));
+    case DType::bf16:
+      reinterpret_cast<bf16*>(data)[i] = from_float<bf16>(static_cast<float>(value));
+      return;
+    case DType::f16:
+      reinterpret_cast<f16*>(data)[i] = from_float<f16>(static_cast<float>(value));
+      return;
   }
+  throw InternalError("unknown type");
 }
 
 In::In(const Tensor& t) : values_(static_cast<size_t>(t.desc.count())) {
@@ -49,7 +58,16 @@ In::In(const Tensor& t) : values_(static_cast<size_t>(t.desc.count())) {
 }
 
 double rounded(DType type, double value) {
-  return type == DType::f32 ? static_cast<float>(value) : value;
+  switch (type) {
+    case DType::f32:
+      return static_cast<float>(value);
+    case DType::bf16:
+      return to_float(from_float<bf16>(static_cast<float>(value)));
+    case DType::f16:
+      return to_float(from_float<f16>(static_cast<float>(value)));
+    default:
+      return value;
+  }
 }
 
 void set_bit(const Tensor& mask, int64_t i, bool value) {
@@ -72,9 +90,6 @@ std::string refuse_tensor(const TensorDesc& t) {
   if (t.layout.kind != Layout::Kind::any && !t.layout.is_plain()) {
     return "layout " + t.layout.str() + "; reference knows nchw only";
   }
-  if (t.dtype == DType::f16 || t.dtype == DType::bf16) {
-    return std::string("type ") + name_of(t.dtype) + "; reference knows f32 and f64 only";
-  }
   return "";
 }
 
@@ -92,7 +107,7 @@ std::string refuse_operands(const OpDesc& desc) {
   for (size_t i = 0; i < desc.out.size(); ++i) {
     if (std::string reason = refuse_tensor(desc.out[i]); !reason.empty()) return reason;
     const DType type = desc.out[i].dtype;
-    if (desc.accumulates(i) && type != DType::f32 && type != DType::f64) {
+    if (desc.accumulates(i) && (type == DType::i32 || type == DType::u8)) {
       return "output " + std::to_string(i) + " holds " + name_of(type) +
              ", which cannot be accumulated";
     }
@@ -136,7 +151,7 @@ class ReferenceBackend final : public Backend {
  public:
   std::string name() const override { return "reference"; }
   std::string description() const override {
-    return "plain loops on one CPU thread, float32 and float64, sums in float64";
+    return "plain loops on one CPU thread, float64, float32, bfloat16 and float16, sums in float64";
   }
 
   Support supports(const OpDesc& desc) const override {

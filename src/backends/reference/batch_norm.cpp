@@ -7,14 +7,19 @@
 namespace resnet::reference {
 namespace {
 
-// Visits the elements of channel c in images [begin, end), in memory order.
+// Visits the elements of channel c in images [begin, end), in memory order: visit(index, n, y, x).
 template <class Visit>
-void for_channel(const Image& s, int64_t begin, int64_t end, int64_t c, const Visit& visit) {
+void for_pixels(const Image& s, int64_t begin, int64_t end, int64_t c, const Visit& visit) {
   for (int64_t n = begin; n < end; ++n) {
     for (int64_t y = 0; y < s.h; ++y) {
-      for (int64_t x = 0; x < s.w; ++x) visit(s.at(n, c, y, x));
+      for (int64_t x = 0; x < s.w; ++x) visit(s.at(n, c, y, x), n, y, x);
     }
   }
+}
+// visit(index)
+template <class Visit>
+void for_channel(const Image& s, int64_t begin, int64_t end, int64_t c, const Visit& visit) {
+  for_pixels(s, begin, end, c, [&](int64_t i, int64_t, int64_t, int64_t) { visit(i); });
 }
 
 struct Moments {
@@ -43,12 +48,35 @@ struct Groups {
         images(op.group_size == 0 ? s.n : op.group_size) {}
 };
 
+// The addend of each element of dst, which add_stride takes from other places.
+class Addend {
+ public:
+  Addend() = default;
+  Addend(Inputs& in, const BatchNorm& op, const OpDesc& desc)
+      : values_(in.take(op.add)), stride_(op.add_stride), dst_(desc.in[0].shape) {
+    if (stride_ != 0) src_ = Image(desc.in.back().shape);
+  }
+  bool present() const { return values_.present(); }
+  double operator[](int64_t i) const {
+    if (stride_ == 0) return values_[i];
+    const int64_t x = i % dst_.w, y = i / dst_.w % dst_.h, plane = i / (dst_.w * dst_.h);
+    const int64_t c = plane % dst_.c, n = plane / dst_.c;
+    return c < src_.c ? values_[src_.at(n, c, y * stride_, x * stride_)] : 0;
+  }
+
+ private:
+  In values_;
+  int64_t stride_ = 0;
+  Image dst_{Shape{0}}, src_{Shape{0}};
+};
+
 // dst of one channel in one group from its moments. Rounds where BatchNorm, Scale, an addition and
 // a ReLU on their own would store their results.
 struct Normalize {
   const BatchNorm& op;
   const Image& s;
-  const In &src, &gamma, &beta, &addend;
+  const In &src, &gamma, &beta;
+  const Addend& addend;
   const Tensor* mask;
   Out dst;
   DType type;
@@ -70,7 +98,8 @@ void forward_batch(const BatchNorm& op, const OpDesc& desc, const KernelArgs& ar
   Inputs in(args);
   const Image s(desc.in[0].shape);
   const In src = in.take();
-  const In gamma = in.take(op.gamma), beta = in.take(op.beta), addend = in.take(op.add);
+  const In gamma = in.take(op.gamma), beta = in.take(op.beta);
+  const Addend addend(in, op, desc);
   const Out saved = output(desc, args, 1), stats = output(desc, args, 2);
   const DType saved_type = desc.out[1].dtype;
   const Normalize normalize{op,
@@ -115,7 +144,8 @@ void forward_global(const BatchNorm& op, const OpDesc& desc, const KernelArgs& a
   const Image s(desc.in[0].shape);
   const In src = in.take();
   const FixedStatistics statistics(in);
-  const In gamma = in.take(op.gamma), beta = in.take(op.beta), addend = in.take(op.add);
+  const In gamma = in.take(op.gamma), beta = in.take(op.beta);
+  const Addend addend(in, op, desc);
   const Normalize normalize{op,
                             s,
                             src,
@@ -132,7 +162,8 @@ void recompute(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) 
   Inputs in(args);
   const Image s(desc.in[0].shape);
   const In src = in.take();
-  const In saved = in.take(), gamma = in.take(op.gamma), beta = in.take(op.beta), addend;
+  const In saved = in.take(), gamma = in.take(op.gamma), beta = in.take(op.beta);
+  const Addend addend;
   const Normalize normalize{
       op, s, src, gamma, beta, addend, nullptr, output(desc, args, 0), desc.out[0].dtype};
   const Groups groups(op, s);
@@ -185,11 +216,21 @@ void backward(const BatchNorm& op, const OpDesc& desc, const KernelArgs& args) {
       for_channel(s, begin, end, c, [&](int64_t i) {
         const double gradient = d(i), dy = rounded(type, gradient * scale);
         diff_src.set(i, moments.inverse_std * (dy - sum / m - x(i) * (sum_x / m)));
-        if (pass_addend) output(desc, args, addend_at).set(i, gradient);
+        if (pass_addend && op.add_stride == 0) output(desc, args, addend_at).set(i, gradient);
       });
     }
     if (op.gamma) output(desc, args, gamma_at).set(c, diff_gamma);
     if (op.beta) output(desc, args, beta_at).set(c, diff_beta);
+  }
+  if (!pass_addend || op.add_stride == 0) return;
+  const Image a(desc.out[addend_at].shape);
+  const Out diff_addend = output(desc, args, addend_at);
+  for (int64_t c = 0; c < a.c; ++c) {
+    for_pixels(a, 0, a.n, c, [&](int64_t i, int64_t n, int64_t y, int64_t x) {
+      const bool added = y % op.add_stride == 0 && x % op.add_stride == 0;
+      const int64_t from = added ? s.at(n, c, y / op.add_stride, x / op.add_stride) : 0;
+      diff_addend.set(i, added && !(mask && !get_bit(*mask, from)) ? diff_dst[from] : 0);
+    });
   }
 }
 
@@ -222,7 +263,9 @@ Implementation implement(const BatchNorm& op, const OpDesc& desc) {
         result.run = [=](const KernelArgs& a) { forward_batch(op, desc, a); };
       }
       result.in_place = {{0, 0}};
-      if (op.add) result.in_place.push_back({0, static_cast<int>(desc.in.size()) - 1});
+      if (op.add && op.add_stride == 0) {
+        result.in_place.push_back({0, static_cast<int>(desc.in.size()) - 1});
+      }
       return result;
     }
     case Pass::recompute:

@@ -1,5 +1,5 @@
 // What the files of this folder share. Elements are read as double, computed in double and rounded
-// to the storage type (f32 or f64) where an unfused sequence of ops would store them; so fusing,
+// to the storage type (f64, f32, bf16 or f16) where an unfused sequence of ops would store them; so fusing,
 // accumulating and recomputing change no bit of a result on this backend.
 #pragma once
 
@@ -121,5 +121,9 @@ Implementation implement(const Reorder& op, const OpDesc& desc);
 Implementation implement(const FoldBatchNorm& op, const OpDesc& desc);
 Implementation implement(const Fill& op, const OpDesc& desc);
 Implementation implement(const SgdUpdate& op, const OpDesc& desc);
+Implementation implement(const ScaleBy& op, const OpDesc& desc);
+Implementation implement(const SquaredNorm& op, const OpDesc& desc);
+Implementation implement(const RecordBatch& op, const OpDesc& desc);
+Implementation implement(const PrepareUpdate& op, const OpDesc& desc);
 
 }  // namespace resnet::reference

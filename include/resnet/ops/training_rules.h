@@ -1,0 +1,102 @@
+// The arithmetic of training_ops.h, the same on every backend.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "resnet/base/random.h"  // RESNET_HOST_DEVICE
+#include "resnet/ops/training_ops.h"
+
+namespace resnet {
+
+// The state of a training run on its device, f64 (8); counts are exact up to 2^53.
+namespace train_state {
+constexpr int kSeed = 0;       // of the run
+constexpr int kPosition = 1;   // in the stream of images: the next batch's first image
+constexpr int kRow = 2;        // batches recorded
+constexpr int kStep = 3;       // updates prepared
+constexpr int kBadRow = 4;     // 0, or 1 + the row of the first metrics that were not finite
+constexpr int kLossScale = 5;  // what the loss's gradient is multiplied by
+constexpr int kGoodSteps = 6;  // updates since the loss scale changed
+constexpr int kSkipped = 7;    // updates left out because gradients were not finite
+constexpr int kSize = 8;
+
+constexpr double kFirstLossScale = 65536;
+constexpr double kGoodStepsToDouble = 2000;
+constexpr double kLargestLossScale = 16777216;
+}  // namespace train_state
+
+// One element of SgdUpdate. T: float, or double for gradient checks.
+template <class T>
+struct SgdRule {
+  T rate, decay, momentum, scale;
+  bool nesterov, l1;
+
+  RESNET_HOST_DEVICE SgdRule(const SgdUpdate& op, const double* hyper)
+      : rate(static_cast<T>(hyper[0] * op.rate_mult)),
+        decay(static_cast<T>(hyper[1] * op.decay_mult)),
+        momentum(static_cast<T>(hyper[2])),
+        scale(static_cast<T>(hyper[3])),
+        nesterov(op.nesterov),
+        l1(op.l1) {}
+
+  // Whether there is an update at all.
+  RESNET_HOST_DEVICE bool applies() const { return scale - scale == 0; }
+  RESNET_HOST_DEVICE void apply(T grad, T& weight, T& history) const {
+    const T sign = static_cast<T>(weight > 0) - static_cast<T>(weight < 0);
+    const T g = scale * grad + decay * (l1 ? sign : weight);
+    const T after = momentum * history + rate * g;
+    weight -= nesterov ? (1 + momentum) * after - momentum * history : after;
+    history = after;
+  }
+};
+
+template <class T>
+RESNET_HOST_DEVICE void record_batch(const RecordBatch& op, const T* metrics, int64_t count,
+                                     double* state, T* ring) {
+  const double row = state[train_state::kRow];
+  T* to = ring + static_cast<int64_t>(row) % op.rows * count;
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = metrics[i];
+    finite = finite && metrics[i] - metrics[i] == 0;
+  }
+  state[train_state::kRow] = row + 1;
+  state[train_state::kPosition] += static_cast<double>(op.images);
+  if (!finite && state[train_state::kBadRow] == 0) state[train_state::kBadRow] = row + 1;
+}
+
+// squared_norm: null without.
+RESNET_HOST_DEVICE inline void prepare_update(const PrepareUpdate& op, const double* schedule,
+                                              int64_t rows, const double* squared_norm,
+                                              double* state, double* hyper) {
+  using namespace train_state;
+  const double* row = schedule + static_cast<int64_t>(state[kStep]) % rows * 4;
+  state[kStep] += 1;
+  const double loss_scale = op.loss_scaling ? state[kLossScale] : 1;
+  double scale = 1 / (static_cast<double>(op.iter_size) * loss_scale);
+  bool apply = state[kBadRow] == 0;
+  if (squared_norm != nullptr) {
+    const double norm = std::sqrt(*squared_norm) / loss_scale;
+    const double clip = row[3];
+    if (clip >= 0 && norm > clip) scale *= clip / norm;
+    if (op.loss_scaling && apply) {
+      if (norm - norm == 0) {
+        state[kGoodSteps] += 1;
+        if (state[kGoodSteps] >= kGoodStepsToDouble && loss_scale < kLargestLossScale) {
+          state[kLossScale] *= 2;
+          state[kGoodSteps] = 0;
+        }
+      } else {
+        state[kLossScale] = loss_scale > 1 ? loss_scale / 2 : 1;
+        state[kGoodSteps] = 0;
+        state[kSkipped] += 1;
+        apply = false;
+      }
+    }
+  }
+  for (int i = 0; i < 3; ++i) hyper[i] = row[i];
+  hyper[3] = apply ? scale : NAN;
+}
+
+}  // namespace resnet

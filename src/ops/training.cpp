@@ -1,0 +1,94 @@
+// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
+#include "ops/rules.h"
+#include "resnet/ops/training_rules.h"
+
+namespace resnet::rules {
+namespace {
+
+TensorDesc exact(const Shape& shape) { return {shape, DType::f64, Layout::any()}; }
+
+}  // namespace
+
+Descs infer(const SgdUpdate& op, const Descs& in) {
+  check_inputs("SgdUpdate", in, 2);
+  check_shape("SgdUpdate", "hyper", in[1].shape, Shape{4});
+  Descs out{like(in[0], in[0].shape), like(in[0], in[0].shape)};
+  if (op.copy_type != DType::f32) out.push_back({in[0].shape, op.copy_type, Layout::any()});
+  return out;
+}
+
+std::string describe(const SgdUpdate& op) {
+  std::string text = std::string(op.nesterov ? "nesterov" : "sgd") + (op.l1 ? " l1" : " l2");
+  if (op.rate_mult != 1) text += " rate_mult=" + std::to_string(op.rate_mult);
+  if (op.decay_mult != 1) text += " decay_mult=" + std::to_string(op.decay_mult);
+  if (op.copy_type != DType::f32) text += std::string(" copy=") + name_of(op.copy_type);
+  return text;
+}
+
+std::optional<Signature> signature(const SgdUpdate& op, Pass pass, int n) {
+  return forward_only(pass, n, op.copy_type == DType::f32 ? 2 : 3);
+}
+
+Descs infer(const ScaleBy&, const Descs& in) {
+  check_inputs("ScaleBy", in, 2);
+  check_shape("ScaleBy", "the factor", in[1].shape, Shape{1});
+  return {like(in[0], in[0].shape)};
+}
+
+std::string describe(const ScaleBy&) { return ""; }
+
+std::optional<Signature> signature(const ScaleBy&, Pass pass, int n) {
+  return forward_only(pass, n, 1);
+}
+
+Descs infer(const SquaredNorm&, const Descs& in) {
+  check_inputs("SquaredNorm", in, 1);
+  return {exact(Shape{1})};
+}
+
+std::string describe(const SquaredNorm&) { return ""; }
+
+std::optional<Signature> signature(const SquaredNorm&, Pass pass, int n) {
+  return forward_only(pass, n, 1);
+}
+
+Descs infer(const RecordBatch& op, const Descs& in) {
+  constexpr const char* kName = "RecordBatch";
+  check_inputs(kName, in, 1);
+  require(in[0].shape.rank() == 1, kName, "metrics must be a vector, got " + in[0].shape.str());
+  require(op.rows >= 1 && op.images >= 0, kName, "rows must be positive, images not negative");
+  return {exact(Shape{train_state::kSize}), like(in[0], Shape{op.rows, in[0].shape[0]})};
+}
+
+std::string describe(const RecordBatch& op) {
+  return "images=" + std::to_string(op.images) + " rows=" + std::to_string(op.rows);
+}
+
+std::optional<Signature> signature(const RecordBatch&, Pass pass, int n) {
+  return forward_only(pass, n, 2);
+}
+
+Descs infer(const PrepareUpdate& op, const Descs& in) {
+  constexpr const char* kName = "PrepareUpdate";
+  check_inputs(kName, in, 1u + op.has_norm);
+  const Shape& schedule = in[0].shape;
+  require(schedule.rank() == 2 && schedule[0] >= 1 && schedule[1] == 4, kName,
+          "the schedule must be (S,4), got " + schedule.str());
+  if (op.has_norm) check_shape(kName, "the norm", in[1].shape, Shape{1});
+  require(op.iter_size >= 1, kName, "iter_size must be positive");
+  require(op.has_norm || !op.loss_scaling, kName, "loss scaling needs the norm");
+  return {exact(Shape{train_state::kSize}), exact(Shape{4})};
+}
+
+std::string describe(const PrepareUpdate& op) {
+  std::string text = "iter_size=" + std::to_string(op.iter_size);
+  if (op.has_norm) text += " norm";
+  if (op.loss_scaling) text += " loss_scaling";
+  return text;
+}
+
+std::optional<Signature> signature(const PrepareUpdate&, Pass pass, int n) {
+  return forward_only(pass, n, 2);
+}
+
+}  // namespace resnet::rules
