@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs a build into a tarball that runs on other Linux machines of this kind of processor, wherever it is
 # unpacked: the program, libresnet, loadable backends, headers, models, and all shared libraries but those
-# of the C library, the CUDA toolkit (found there by LD_LIBRARY_PATH) and the driver. Needs patchelf.
+# of the C library, cuDNN, the CUDA toolkit (found there by LD_LIBRARY_PATH or --cuda_libraries) and the
+# driver. Needs patchelf.
 #
 # usage: tools/package.sh [--preset=NAME] [--output=FILE.tar.gz]
 #   --preset=NAME  the build to pack (default release); it is brought up to date first
@@ -56,7 +57,25 @@ find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) | while read -r fil
   patchelf --force-rpath --set-rpath "\$ORIGIN/$(realpath --relative-to="$(dirname "$file")" "$libraries")" "$file"
 done
 
+# The CUDA backend finds its libraries by their names, wherever the user has them.
+module=$libraries/resnet/cuda.so
+cuda=
+if [[ -e $module ]]; then
+  for library in libcudnn.so libcublas.so; do
+    if ! readelf -d "$module" | grep -q "(NEEDED).*\[$library\.[0-9]*\]"; then
+      echo "package.sh: $module does not ask for $library by its name" >&2
+      exit 1
+    fi
+  done
+  cuda=" with the CUDA backend, which needs a driver, cuDNN and cuBLAS there,"
+fi
+if find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) -exec readelf -d {} + 2>/dev/null |
+  grep -E '\((NEEDED|RPATH|RUNPATH)\).*\[([^]]*:)?/'; then
+  echo "package.sh: these entries name a folder of this machine" >&2
+  exit 1
+fi
+
 glibc=$(find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) -exec objdump -T {} + 2>/dev/null |
   grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
 tar -C "$work" -czf "$output" "$name"
-echo "$output: $(du -h "$output" | cut -f1), needs glibc ${glibc#GLIBC_} or later; unpack it and run $name/bin/resnet"
+echo "$output: $(du -h "$output" | cut -f1),$cuda needs glibc ${glibc#GLIBC_} or later; unpack it and run $name/bin/resnet"

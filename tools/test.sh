@@ -46,6 +46,13 @@ log=$PWD/build/$preset.test.log
 
 # Tests that fail, and a run without tests, are found in the log afterwards.
 if $setup; then stage setup tools/setup.sh; fi
+# RESNET_CUDA=ON in the environment insists on the CUDA backend, OFF leaves it out.
+if $setup && [[ ${RESNET_CUDA:-AUTO} != OFF ]] && { [[ ${RESNET_CUDA:-} == ON ]] || has_cuda; }; then
+  if ! tools/setup.sh --cuda; then
+    [[ ${RESNET_CUDA:-} != ON ]] || exit 1
+    echo "== the CUDA backend is not built: cudnn-frontend could not be fetched"
+  fi
+fi
 stage build tools/build.sh "$preset"
 echo "== test"
 { ctest --test-dir "build/$preset" --verbose "${labels[@]}" "${filter[@]}" </dev/null 2>&1 || true; } |

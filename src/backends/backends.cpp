@@ -1,8 +1,11 @@
 // The one list of backends. A further one is a folder beside this file and a line below.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "backends/onednn/backend.h"
 #include "backends/reference/backend.h"
@@ -28,6 +31,24 @@ Function entry(void* module, const std::string& path, const char* symbol) {
   return function;
 }
 
+// What dlopen() said, and what to do about a library that is not found.
+std::string loading_error(const std::string& path) {
+  const std::string said = dlerror();
+  const size_t end = said.find(": cannot open shared object file");
+  if (end == std::string::npos) return "cannot load backend '" + path + "': " + said;
+  const std::string library = said.substr(0, end);
+  std::string error =
+      "cannot load backend '" + path + "': it needs " + library + ", which is not found; ";
+  if (library.starts_with("libcudnn")) {
+    error += "install cuDNN 9";
+  } else if (library.starts_with("libcublas")) {
+    error += "install cuBLAS of the CUDA toolkit";
+  } else {
+    return error + "install it, or name its folder in LD_LIBRARY_PATH";
+  }
+  return error + ", or name the folder where it lies by --cuda_libraries=DIR";
+}
+
 // The module stays loaded until the process ends: kernels that outlive the backend point into it.
 // `device` is the number of the device, for modules with an entry for it.
 std::unique_ptr<Backend> load(const std::string& path, int device) {
@@ -36,9 +57,7 @@ std::unique_ptr<Backend> load(const std::string& path, int device) {
   }
   // Absolute, because dlopen() would look for a bare name in the system's folders.
   void* module = dlopen(std::filesystem::absolute(path).c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (module == nullptr) {
-    throw DeviceError("cannot load backend '" + path + "': " + dlerror());
-  }
+  if (module == nullptr) throw DeviceError(loading_error(path));
   const std::string id = entry<const char* (*)()>(module, path, "resnet_build_id")();
   if (id != build_id()) {
     throw DeviceError("backend '" + path + "' was built for interface " + id +
@@ -73,8 +92,52 @@ bool has_driver() {
   return true;
 }
 
+// "libcudnn.so.9" of a prefix "libcudnn.so."
+bool is_version_of(const std::string& name, const std::string& prefix) {
+  return name.starts_with(prefix) && name.size() > prefix.size() &&
+         name.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+}
+
+// Loads the libraries that the module needs from $RESNET_CUDA_LIBRARIES, folders with colons between them,
+// so that the loader finds them by their names later. Throws ConfigError, DeviceError.
+void preload_cuda_libraries() {
+  const char* value = std::getenv("RESNET_CUDA_LIBRARIES");
+  if (value == nullptr || *value == '\0') return;
+  // Each after those that it needs.
+  constexpr const char* kLibraries[] = {"libcublasLt.so.", "libcublas.so.", "libnvrtc.so.",
+                                        "libcudnn.so."};
+  std::vector<std::filesystem::path> files;
+  std::istringstream folders(value);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      files.push_back(entry.path());
+    }
+    if (error) {
+      throw ConfigError("cannot read the folder of CUDA libraries '" + folder +
+                        "': " + error.message());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  bool found = false;
+  for (const char* library : kLibraries) {
+    for (const auto& file : files) {
+      if (!is_version_of(file.filename().string(), library)) continue;
+      found = true;
+      if (dlopen(file.c_str(), RTLD_LAZY | RTLD_GLOBAL) == nullptr) {
+        throw DeviceError("cannot load '" + file.string() + "': " + dlerror());
+      }
+    }
+  }
+  if (!found) {
+    throw ConfigError(std::string("there is no library of cuDNN or cuBLAS (libcudnn.so.9) in '") +
+                      value + "'");
+  }
+}
+
 std::unique_ptr<Backend> load_cuda(int device) {
   if (const std::string reason = cuda_obstacle(); !reason.empty()) throw DeviceError(reason);
+  preload_cuda_libraries();
   return load((module_folder() / "cuda.so").string(), device);
 }
 

@@ -9,7 +9,7 @@ check=$source_dir/tools/dev/check_includes.sh
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-mkdir -p "$copy"/{include/resnet/{tensor,plan},src/{tensor,graph,ops,backends/{reference,onednn}},tools/resnet,tests}
+mkdir -p "$copy"/{include/resnet/{tensor,plan},src/{tensor,graph,ops,backends/{reference,onednn,cuda}},tools/resnet,tests}
 cp "$source_dir/src/CMakeLists.txt" "$copy/src/"
 
 # plant FILE INCLUDE EXPECTED_TEXT
@@ -32,6 +32,8 @@ plant src/tensor/a.cpp '"resnet/plan/program.h"' 'it does not depend on plan'
 plant include/resnet/tensor/a.h '"resnet/ops/op.h"' 'it does not depend on ops'
 plant src/backends/reference/a.cpp '"backends/onednn/backend.h"' 'private to module backends/onednn'
 plant src/backends/reference/a.cpp '"resnet/graph/graph.h"' 'it does not depend on graph'
+plant src/backends/cuda/a.cu '"resnet/graph/graph.h"' 'it does not depend on graph'
+plant src/graph/a.cpp '<cudnn.h>' 'may not include cudnn'
 plant src/graph/a.cpp '"ops/rules.h"' 'private to module ops'
 plant include/resnet/plan/a.h '"plan/edit.h"' 'public header'
 plant src/ops/a.cpp '<opencv2/core.hpp>' 'may not include opencv2'

@@ -53,6 +53,37 @@ TEST(MakeBackend, ExplainsItsErrors) {
   EXPECT_TRUE(contains(error<DeviceError>(text), "cannot load backend"));
 }
 
+TEST(MakeBackend, SaysWhichLibraryAModuleMisses) {
+  const std::string needed = ::testing::TempDir() + "libcudnn.so.99",
+                    base = ::testing::TempDir() + "needy";
+  std::ofstream(base + ".c") << "int needed(void); int use(void) { return needed(); }";
+  std::ofstream(base + "_needed.c") << "int needed(void) { return 1; }";
+  const std::string command = "cc -shared -fPIC -Wl,-soname,libcudnn.so.99 -o " + needed + " " +
+                              base + "_needed.c && cc -shared -fPIC -o " + base + ".so " + base +
+                              ".c " + needed;
+  if (std::system((command + " 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "no C compiler";
+  std::filesystem::remove(needed);
+  EXPECT_EQ(
+      error<DeviceError>(base + ".so"),
+      "cannot load backend '" + base +
+          ".so': it needs libcudnn.so.99, which is not found; install cuDNN 9, or name the folder "
+          "where it lies by --cuda_libraries=DIR");
+}
+
+TEST(MakeBackend, SaysThatThereIsNoDriver) {
+  EXPECT_EQ(error<ConfigError>("cuda:x"),
+            "'cuda:x' names no GPU; use cuda or cuda:N with a number N from 0");
+  EXPECT_NE(error<ConfigError>("cuda:").find("names no GPU"), std::string::npos);
+  const std::string obstacle = cuda_obstacle();
+  if (obstacle.empty()) GTEST_SKIP() << "this machine has a driver";
+  EXPECT_EQ(error<DeviceError>("cuda"), obstacle);
+  EXPECT_EQ(error<DeviceError>("cuda:1"), obstacle);
+  const std::string reason = std::filesystem::exists(std::string(RESNET_BACKEND_DIR) + "/cuda.so")
+                                 ? "this machine has no NVIDIA driver (libcuda.so.1 is not found)"
+                                 : "this build has no CUDA backend";
+  EXPECT_TRUE(contains(obstacle, reason)) << obstacle;
+}
+
 TEST(MakeBackend, RefusesForeignModules) {
   const std::string empty = compile_module("empty", "int nothing;");
   if (empty.empty()) GTEST_SKIP() << "no C compiler";

@@ -23,6 +23,15 @@ strays=$(ldd "$program" | awk -v root="$work" '$2 == "=>" && index($3, root) != 
   grep -vE '^lib(c|m|dl|rt|pthread|resolv)\.so' || true)
 [[ -z $strays ]] || { echo "taken from outside of the package: $strays" >&2; exit 1; }
 
+module=$(dirname "$program")/../lib/resnet/cuda.so
+if [[ -e $source_dir/build/$preset/lib/resnet/cuda.so ]]; then
+  [[ -e $module ]] || { echo "the CUDA backend was built, but not packed" >&2; exit 1; }
+  if find "$work/root" -name 'libcud*' -o -name 'libcublas*' -o -name 'libnv*' | grep .; then
+    echo "these libraries of NVIDIA are not ours to give" >&2
+    exit 1
+  fi
+fi
+
 run=("$program")
 if [[ $(id -u) == 0 ]]; then
   while read -r library; do
@@ -40,5 +49,9 @@ model=$data/net
 "${run[@]}" convert shapes --output="$data/shapes" --train=64 --test=16 --quiet
 "${run[@]}" mean --source="$data/shapes" --output="$data/shapes/mean.binaryproto"
 "${run[@]}" define --depth=8 --source="$data/shapes" --output="$model"
+if [[ -e $module ]] && ! [[ -e /proc/driver/nvidia/version ]]; then
+  error=$("${run[@]}" info --backend=cuda 2>&1 >/dev/null) && { echo "found a GPU without a driver" >&2; exit 1; }
+  grep -q "no NVIDIA driver" <<<"$error" || { echo "unexpected: $error" >&2; exit 1; }
+fi
 "${run[@]}" train --solver="$model/solver.prototxt" --max_iter=2 --quiet
 echo "packed, unpacked and trained with nothing but the C library: $(du -h "$work/p.tar.gz" | cut -f1)"

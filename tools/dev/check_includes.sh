@@ -54,6 +54,8 @@ BEGIN {
   library["gflags/"] = " tools "
   library["omp.h"] = " base "
   library["cuda"] = " backends/cuda base "  # base: 16-bit types on the device (half.h)
+  library["nvtx3/"] = " backends/cuda "
+  library["cublas"] = " backends/cuda "
   library["cudnn"] = " backends/cuda "
   # Built by a file of its own, where there is CUDA: src/backends/cuda/cuda.cmake.
   known["backends/cuda"] = 1
@@ -61,6 +63,12 @@ BEGIN {
 }
 
 FILENAME ~ /CMakeLists.txt$/ {
+  # A backend that is declared in a file of its own, include(backends/x/x.cmake), depends on backend.
+  if ($0 ~ /^include\(backends\/[a-z]+\/[a-z]+\.cmake\)/) {
+    split($0, word, "/")
+    known["backends/" word[2]] = 1
+    arrow["backends/" word[2], "backend"] = 1
+  }
   if ($0 !~ /^resnet_module\(/) next
   line = $0
   gsub(/resnet_module\(|\)/, " ", line)

@@ -14,8 +14,9 @@ namespace resnet::cli {
 namespace {
 
 // Flags of every command that computes, and of every command.
-constexpr std::array kComputeFlags = {Flag{"device"}, Flag{"threads"}, Flag{"bind"},
-                                      Flag{"math"},   Flag{"backend"}, Flag{"deterministic"}};
+constexpr std::array kComputeFlags = {
+    Flag{"device"},        Flag{"threads"},        Flag{"bind"}, Flag{"math"}, Flag{"backend"},
+    Flag{"deterministic"}, Flag{"cuda_libraries"}, Flag{"tune"}, Flag{"tf32"}};
 constexpr std::array kLogFlags = {Flag{"quiet"},
                                   Flag{"log_dir", "DIR: also write the log to files there"},
                                   Flag{"logtostderr", ""},

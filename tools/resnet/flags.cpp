@@ -25,6 +25,9 @@ DEFINE_uint64(seed, 1, "N: seed of all random numbers");
 
 DEFINE_string(device, "auto", "auto|cpu|cuda[:0,1]: where to compute");
 DEFINE_string(backend, "", "");  // for tests: a backend's name, or the path of a loadable one
+DEFINE_string(cuda_libraries, "",
+              "DIR: where cuDNN and cuBLAS lie, if the system does not know; folders with colons "
+              "between them (also RESNET_CUDA_LIBRARIES)");
 DEFINE_int32(threads, 0, "N: compute threads; 0: OMP_NUM_THREADS, or one a core");
 DEFINE_int32(
     loader_threads, 0,
@@ -33,6 +36,11 @@ DEFINE_string(bind, "auto",
               "auto|cores|none: bind threads to cores; auto: unless another run holds them");
 DEFINE_string(math, "FLOAT32", "FLOAT32: precision of the computation");
 DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
+DEFINE_bool(tune, false,
+            "on a GPU: time cuDNN's ways to compute each convolution and take the fastest; what is "
+            "found is kept in ~/.cache/resnet");
+DEFINE_bool(tf32, false,
+            "on a GPU: round the factors of float32 products to TF32, which is faster");
 
 DEFINE_int64(memory_budget, 0,
              "MIB: rebuild cheap tensors in backward until the activations fit; 0: off");

@@ -26,11 +26,14 @@ DECLARE_uint64(seed);
 // Device, threads and precision: every command that computes.
 DECLARE_string(device);
 DECLARE_string(backend);
+DECLARE_string(cuda_libraries);
 DECLARE_int32(threads);
 DECLARE_int32(loader_threads);
 DECLARE_string(bind);
 DECLARE_string(math);
 DECLARE_bool(deterministic);
+DECLARE_bool(tune);
+DECLARE_bool(tf32);
 
 // How a net is planned.
 DECLARE_int64(memory_budget);

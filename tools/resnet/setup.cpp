@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <cstdlib>
+
 #include "cli.h"
 #include "flags.h"
 #include "resnet/base/error.h"
@@ -46,11 +48,22 @@ void start_threads() {
   LOG(INFO) << setup_threads(FLAGS_threads, bind);
 }
 
-std::shared_ptr<Backend> open_backend(const std::string& wanted) {
+std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std::string> choices) {
   check_math();
   const std::string device = backend_of_device(wanted);
   start_threads();
-  return make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
+  if (!FLAGS_cuda_libraries.empty()) {
+    setenv("RESNET_CUDA_LIBRARIES", FLAGS_cuda_libraries.c_str(), 1);
+  }
+  std::shared_ptr<Backend> backend = make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
+  BackendOptions options;
+  options.tune = FLAGS_tune;
+  options.deterministic = FLAGS_deterministic;
+  options.tf32 = FLAGS_tf32;
+  options.choices = std::move(choices);
+  options.log = [](const std::string& line) { LOG(INFO) << line; };
+  backend->configure(options);
+  return backend;
 }
 
 PlanOptions plan_options() {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "resnet/backend/backend.h"
 #include "resnet/base/parallel.h"
@@ -19,8 +20,9 @@ void start_threads();
 
 // Does that, sets the precision and opens the device as the flags say; without --device, the one
 // that is `wanted`. Throws ConfigError for values that mean nothing and DeviceError for what this build
-// or machine does not have.
-std::shared_ptr<Backend> open_backend(const std::string& wanted = "auto");
+// or machine does not have. `choices` are the kernels of a run that goes on (BackendOptions).
+std::shared_ptr<Backend> open_backend(const std::string& wanted = "auto",
+                                      std::vector<std::string> choices = {});
 
 // How the flags want a net planned: fusing, memory, layouts. Throws ConfigError.
 PlanOptions plan_options();

@@ -140,7 +140,12 @@ ExitCode run(const Operands&) {
   const uint64_t seed = choose_seed(files.param, resumed ? &*resumed : nullptr);
 
   // Open data, plan.
-  const std::shared_ptr<Backend> backend = open_backend(device_of(files.param));
+  std::vector<std::string> choices;  // of kernels: a resumed run goes on with those that it had
+  if (resumed) {
+    const auto& recorded = resumed->state.kernel_choice();
+    choices.assign(recorded.begin(), recorded.end());
+  }
+  const std::shared_ptr<Backend> backend = open_backend(device_of(files.param), std::move(choices));
   std::optional<Feed> train, test;
   const auto open_and_plan = [&] {
     train.emplace(open_feed(files, TRAIN, seed));

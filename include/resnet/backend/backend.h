@@ -56,6 +56,19 @@ class Recording {
   virtual void run() = 0;  // enqueues all of it
 };
 
+// How a backend chooses between implementations of an op. One that has no choice ignores it.
+struct BackendOptions {
+  bool tune = false;          // time them and take the fastest; else a fixed rule decides
+  bool deterministic = true;  // only those that give equal bits every time
+  bool tf32 = false;          // products of f32 values may be rounded to TF32
+  std::string cache_dir =
+      {};  // for what tuning finds; "": $XDG_CACHE_HOME/resnet or ~/.cache/resnet
+  // Choices of an earlier run, as snapshots record them: "<op> <pass> <attributes> <shape>: <impl>".
+  // What is named there is taken again where it still runs and the other options allow it.
+  std::vector<std::string> choices = {};
+  std::function<void(const std::string&)> log = {};  // gets lines for the log; may be empty
+};
+
 // Work is done in the order in which it was enqueued by Kernel::run(), copy() and Recording::run(): on
 // the host at once, on a device some time before synchronize() returns.
 class Backend {
@@ -63,6 +76,9 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;         // "reference", "onednn", "cuda"
   virtual std::string description() const = 0;  // device, library version, ISA: for `resnet info`
+
+  // For what is compiled from now on.
+  virtual void configure(const BackendOptions& /*options*/) {}
 
   // Whether this computation can be compiled. Layouts may be `any`.
   virtual Support supports(const OpDesc& desc) const = 0;

@@ -7,6 +7,7 @@
 
 #include "backends/cuda/implementation.h"
 #include "backends/cuda/libraries.h"
+#include "backends/cuda/nvtx.h"
 #include "backends/cuda/recording.h"
 #include "backends/cuda/status.h"
 #include "resnet/base/error.h"
@@ -46,6 +47,7 @@ class CudaBackend final : public Backend {
   std::string name() const override { return "cuda"; }
   std::string description() const override { return device_->description(); }
   MemoryKind memory() const override { return MemoryKind::device; }
+  void configure(const BackendOptions& options) override { device_->configure(options); }
 
   Support supports(const OpDesc& desc) const override {
     Implementation found = implement_any(desc);
@@ -153,6 +155,7 @@ class DescribedKernel final : public Kernel {
   int64_t scratch_bytes() const override { return kernel_->scratch_bytes(); }
   void run(const KernelArgs& args) const override {
     device_->select();
+    const Range range(desc_.c_str());
     try {
       kernel_->run(args);
     } catch (const OutOfMemory&) {

@@ -73,6 +73,12 @@ std::string Device::description() const {
          std::to_string(memory_bytes_ >> 20) + " MiB, " + libraries_->description();
 }
 
+void Device::configure(const BackendOptions& options) {
+  select();
+  options_ = options;
+  libraries_->configure(options);
+}
+
 void Device::select() const { check(cudaSetDevice(index_), "selecting the GPU"); }
 
 Buffer Device::allocate(int64_t bytes) const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "resnet/backend/backend.h"
 #include "resnet/tensor/tensor.h"
 
 namespace resnet::cuda {
@@ -26,6 +27,10 @@ class Device {
   int64_t memory_bytes() const { return memory_bytes_; }
   std::string description() const;
 
+  // How implementations are chosen from now on.
+  void configure(const BackendOptions& options);
+  const BackendOptions& options() const { return options_; }
+
   // Makes this the calling thread's device.
   void select() const;
   cudaStream_t stream() const { return stream_; }  // of all work
@@ -42,6 +47,7 @@ class Device {
   int compute_capability_ = 0, multiprocessors_ = 0;
   int64_t memory_bytes_ = 0;
   cudaStream_t stream_ = nullptr, copies_ = nullptr;
+  BackendOptions options_;
   std::unique_ptr<Libraries> libraries_;
 };
 
