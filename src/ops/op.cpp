@@ -61,13 +61,19 @@ constexpr const char* kNames[] = {
     "SgdUpdate",   "ScaleBy",          "SquaredNorm", "RecordBatch",      "PrepareUpdate"};
 static_assert(std::size(kNames) == std::variant_size_v<Op>);
 
-TensorDesc operand_desc(const Operand& operand, const rules::Descs& in, const rules::Descs& out) {
+TensorDesc operand_desc(const Op& op, const Operand& operand, const rules::Descs& in,
+                        const rules::Descs& out) {
   const auto i = static_cast<size_t>(operand.index);
   switch (operand.kind) {
     case Operand::Kind::input:
       return in[i];
-    case Operand::Kind::diff_input:
-      return rules::like(in[i], in[i].shape);
+    case Operand::Kind::diff_input: {
+      TensorDesc desc = rules::like(in[i], in[i].shape);
+      // 16-bit weights are working copies: their gradient is one of sums over a batch.
+      if (std::holds_alternative<Convolution>(op) && i > 0)
+        desc.dtype = rules::accumulator(desc.dtype);
+      return desc;
+    }
     case Operand::Kind::output:
     case Operand::Kind::diff_output:
       return out[i];
@@ -143,10 +149,10 @@ OpDesc describe_pass(const Op& op, Pass pass, const std::vector<TensorDesc>& for
   const std::vector<TensorDesc> forward_out = infer(op, forward_in);
   OpDesc desc{op, pass, {}, {}, {}};
   for (const Operand& o : operands->in) {
-    desc.in.push_back(operand_desc(o, forward_in, forward_out));
+    desc.in.push_back(operand_desc(op, o, forward_in, forward_out));
   }
   for (const Operand& o : operands->out) {
-    TensorDesc out = operand_desc(o, forward_in, forward_out);
+    TensorDesc out = operand_desc(op, o, forward_in, forward_out);
     out.layout = Layout::any();
     desc.out.push_back(out);
   }

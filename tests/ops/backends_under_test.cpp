@@ -15,11 +15,42 @@ bool BackendUnderTest::may_refuse(const Case& c, Pass pass) const {
 
 std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
 
+std::string emulated_cuda_path() { return RESNET_BACKEND_DIR "/cuda_emulated.so"; }
+
+namespace {
+
+struct Gpu {
+  std::shared_ptr<Backend> backend;
+  std::string obstacle = cuda_obstacle();
+  Gpu() {
+    if (!obstacle.empty()) return;
+    try {
+      backend = make_backend("cuda");
+    } catch (const DeviceError& e) {
+      obstacle = e.what();
+    }
+  }
+};
+
+const Gpu& gpu() {
+  static const Gpu gpu;
+  return gpu;
+}
+
+}  // namespace
+
+const std::string& gpu_obstacle() { return gpu().obstacle; }
+
 const std::vector<BackendUnderTest>& backends_under_test() {
-  static const std::vector<BackendUnderTest> all{
-      {"onednn", make_backend("onednn"), &all_cases()},
-      {"reference_module", make_backend(module_path()), &small_cases()},
-  };
+  static const std::vector<BackendUnderTest> all = [] {
+    std::vector<BackendUnderTest> backends{
+        {"onednn", make_backend("onednn"), &all_cases()},
+        {"reference_module", make_backend(module_path()), &small_cases()},
+        {"cuda", make_backend(emulated_cuda_path()), &all_cases()},
+    };
+    if (gpu().backend) backends.push_back({"cuda_gpu", gpu().backend, &all_cases()});
+    return backends;
+  }();
   return all;
 }
 

@@ -158,10 +158,13 @@ double value_of(const Case& c, Values values, int64_t at, Random& random) {
 
 std::vector<TensorDesc> forward_inputs(const Case& c, DType type) {
   std::vector<TensorDesc> descs;
-  for (const Input& i : inputs_of(c)) {
+  const Inputs inputs = inputs_of(c);
+  const bool narrow = type == DType::bf16 || type == DType::f16;
+  for (const Input& i : inputs) {
     const bool exact =
         i.values == Values::clock || i.values == Values::hyper || i.values == Values::exact;
-    descs.push_back({i.shape, exact ? DType::f64 : type, Layout::nchw()});
+    const bool wide = narrow && i.shape.rank() < inputs[0].shape.rank();
+    descs.push_back({i.shape, exact ? DType::f64 : wide ? DType::f32 : type, Layout::nchw()});
   }
   return descs;
 }

@@ -31,7 +31,8 @@ std::vector<Case> net_cases(const std::string& net, int64_t batch);
 // Small cases and the two nets with batches that suit a test.
 const std::vector<Case>& all_cases();
 
-// Shapes and types of all forward inputs, layout nchw. `type` is that of src.
+// Shapes and types of all forward inputs, layout nchw. `type` is that of src. With 16-bit types, parameters
+// and statistics of a lower rank than src are f32.
 std::vector<TensorDesc> forward_inputs(const Case& c, DType type);
 // Reproducible values of forward input i.
 HostTensor forward_input(const Case& c, size_t i, DType type);

@@ -1,18 +1,37 @@
 #include "equality.h"
 
+#include <algorithm>
 #include <map>
+#include <type_traits>
 
 #include "runner.h"
 
 namespace resnet::testing {
 namespace {
 
+bool is_16_bit(DType type) { return type == DType::bf16 || type == DType::f16; }
+
+// What rounding to a type allows: relative error in norm.
+double tolerance_of(DType type) {
+  if (type == DType::bf16) return 1e-2;
+  return type == DType::f16 ? 2e-3 : 0;
+}
+
 // Outputs of the reference backend in float, given what the tested backend computed forward.
 class Expected {
  public:
-  explicit Expected(const Case& c) : reference_(reference_backend(), c) {
+  Expected(const Case& c, DType type)
+      : reference_(reference_backend(), c.op, inputs(c, type), c.name) {
     const auto* bn = std::get_if<BatchNorm>(&c.op);
     has_mask_ = bn != nullptr && bn->has_mask;
+  }
+
+  // The gradients that the tested backend gets.
+  void use_gradients_of(const Runner& tested, size_t outputs) {
+    for (size_t i = 0; i < outputs; ++i) {
+      const HostTensor diff = tested.diff_output(i);
+      if (is_16_bit(diff.desc().dtype)) reference_.set_diff_output(i, as_type(diff, DType::f32));
+    }
   }
 
   // ReLU passes gradients where *that* forward pass was positive: rounding may differ near zero.
@@ -29,6 +48,15 @@ class Expected {
   }
 
  private:
+  static std::vector<HostTensor> inputs(const Case& c, DType type) {
+    std::vector<HostTensor> all;
+    for (size_t i = 0; i < forward_inputs(c, type).size(); ++i) {
+      HostTensor t = forward_input(c, i, type);
+      all.push_back(is_16_bit(t.desc().dtype) ? as_type(t, DType::f32) : std::move(t));
+    }
+    return all;
+  }
+
   Runner reference_;
   bool has_mask_;
   std::map<Pass, std::vector<HostTensor>> values_;
@@ -48,11 +76,13 @@ std::vector<std::vector<std::byte>> contents_of(const std::vector<DeviceTensor>&
 
 class Comparison {
  public:
-  Comparison(Backend& backend, const Case& c) : backend_(backend), case_(c), expected_(c) {}
+  Comparison(Backend& backend, const Case& c, DType type)
+      : backend_(backend), case_(c), type_(type), expected_(c, type) {}
 
   Report run() {
     for (Start start : {Start::preferred, Start::plain}) {
-      Runner runner(backend_, case_, DType::f32, start);
+      Runner runner(backend_, case_, type_, start);
+      expected_.use_gradients_of(runner, infer(case_.op, forward_inputs(case_, type_)).size());
       if (runner.supports(Pass::forward).ok) expected_.use_mask_of(runner);
       for (Pass pass : Runner::passes(case_)) check_pass(runner, pass, start);
     }
@@ -128,11 +158,18 @@ class Comparison {
     require(ok ? ::testing::AssertionSuccess() : ::testing::AssertionFailure(), what);
   }
   void require_close(const HostTensor& actual, const HostTensor& wanted, const std::string& what) {
-    require(close(actual, wanted, case_.tolerance, case_.scale), what);
+    if (!is_16_bit(actual.desc().dtype)) {
+      require(close(actual, wanted, tolerance(), case_.scale), what);
+    } else {
+      require(close(as_type(actual, DType::f32), wanted, tolerance(), case_.scale), what);
+    }
   }
+  // Sums of rounded values, such as gradients of f32 parameters, are as inexact as these.
+  double tolerance() const { return std::max(case_.tolerance, tolerance_of(type_)); }
 
   Backend& backend_;
   const Case& case_;
+  DType type_;
   Expected expected_;
   Report report_;
   std::string context_;
@@ -145,8 +182,22 @@ Backend& reference_backend() {
   return *backend;
 }
 
-Report compare_with_reference(Backend& backend, const Case& c) {
-  return Comparison(backend, c).run();
+Report compare_with_reference(Backend& backend, const Case& c, DType type) {
+  return Comparison(backend, c, type).run();
+}
+
+bool has_16_bit_activations(const Op& op) {
+  return std::visit(
+      [](const auto& o) {
+        using T = std::decay_t<decltype(o)>;
+        return (std::is_same_v<T, Convolution> || std::is_same_v<T, BatchNorm> ||
+                std::is_same_v<T, Scale> || std::is_same_v<T, Relu> || std::is_same_v<T, Eltwise> ||
+                std::is_same_v<T, Pooling> || std::is_same_v<T, Dropout> ||
+                std::is_same_v<T, Concat> || std::is_same_v<T, Slice> ||
+                std::is_same_v<T, Reshape> || std::is_same_v<T, IdentityShortcut> ||
+                std::is_same_v<T, Reorder>);
+      },
+      op);
 }
 
 }  // namespace resnet::testing

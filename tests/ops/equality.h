@@ -19,6 +19,10 @@ struct Report {
 
 // The linked reference backend.
 Backend& reference_backend();
-Report compare_with_reference(Backend& backend, const Case& c);
+// With a 16-bit type: values rounded to it are stored in it, `reference` computes from them in float, and
+// results have to agree as well as that type allows.
+Report compare_with_reference(Backend& backend, const Case& c, DType type = DType::f32);
+// Whether nets keep what the op reads and writes in 16 bits.
+bool has_16_bit_activations(const Op& op);
 
 }  // namespace resnet::testing

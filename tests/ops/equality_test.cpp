@@ -42,6 +42,43 @@ TEST_P(Equality, WithReference) {
   if (report.checked == 0) GTEST_SKIP() << "no pass is supported (docs/support.md says why)";
 }
 
+struct NarrowParameter {
+  DType type;
+  Parameter p;
+};
+
+std::vector<NarrowParameter> narrow_parameters() {
+  std::vector<NarrowParameter> all;
+  for (const Parameter& p : parameters()) {
+    if (!p.backend.starts_with("cuda") || !has_16_bit_activations(p.c->op)) continue;
+    for (const DType type : {DType::bf16, DType::f16}) all.push_back({type, p});
+  }
+  return all;
+}
+
+class NarrowEquality : public ::testing::TestWithParam<NarrowParameter> {};
+
+TEST_P(NarrowEquality, WithReference) {
+  const auto& [type, p] = GetParam();
+  const Report report = compare_with_reference(*backend_under_test(p.backend).backend, *p.c, type);
+  for (const std::string& failure : report.failures) ADD_FAILURE() << failure;
+  for (const auto& [pass, reason] : report.refusals) {
+    ADD_FAILURE() << name_of(pass) << " is refused: " << reason;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, NarrowEquality, ::testing::ValuesIn(narrow_parameters()),
+                         [](const auto& info) {
+                           return info.param.p.backend + "_" + info.param.p.c->name + "_" +
+                                  name_of(info.param.type);
+                         });
+
+// The same tests run on a GPU where there is one.
+TEST(Gpu, IsTested) {
+  if (!gpu_obstacle().empty()) GTEST_SKIP() << gpu_obstacle();
+  EXPECT_EQ(backend_under_test("cuda_gpu").backend->memory(), MemoryKind::device);
+}
+
 INSTANTIATE_TEST_SUITE_P(Ops, Equality, ::testing::ValuesIn(parameters()), title);
 
 // A comparison that cannot fail proves nothing: each planted fault is found in every case that it touches.

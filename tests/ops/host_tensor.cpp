@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "resnet/base/error.h"
+#include "resnet/base/half.h"
 
 namespace resnet::testing {
 namespace {
@@ -35,9 +36,12 @@ double HostTensor::operator[](int64_t i) const {
       return view().as<int32_t>()[i];
     case DType::u8:
       return view().as<uint8_t>()[i];
-    default:
-      throw InternalError("HostTensor of this type");
+    case DType::bf16:
+      return to_float(view().as<bf16>()[i]);
+    case DType::f16:
+      return to_float(view().as<f16>()[i]);
   }
+  throw InternalError("unknown type");
 }
 
 void HostTensor::set(int64_t i, double value) {
@@ -54,15 +58,28 @@ void HostTensor::set(int64_t i, double value) {
     case DType::u8:
       view().as<uint8_t>()[i] = static_cast<uint8_t>(value);
       return;
-    default:
-      throw InternalError("HostTensor of this type");
+    case DType::bf16:
+      view().as<bf16>()[i] = from_float<bf16>(static_cast<float>(value));
+      return;
+    case DType::f16:
+      view().as<f16>()[i] = from_float<f16>(static_cast<float>(value));
+      return;
   }
+  throw InternalError("unknown type");
 }
 
 HostTensor copy_of(const HostTensor& t) {
   HostTensor copy(t.desc());
   std::memcpy(copy.view().data, t.view().data, static_cast<size_t>(t.desc().bytes()));
   return copy;
+}
+
+HostTensor as_type(const HostTensor& t, DType type) {
+  TensorDesc desc = t.desc();
+  desc.dtype = type;
+  HostTensor converted(desc);
+  for (int64_t i = 0; i < t.count(); ++i) converted.set(i, t[i]);
+  return converted;
 }
 
 HostTensor random_tensor(const TensorDesc& desc, Random random) {

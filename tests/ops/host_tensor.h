@@ -21,7 +21,7 @@ class HostTensor {
   double operator[](int64_t i) const;
   void set(int64_t i, double value);
   Tensor view() const { return buffer_.view(desc_); }
-  bool is_real() const { return desc_.dtype == DType::f32 || desc_.dtype == DType::f64; }
+  bool is_real() const { return desc_.dtype != DType::i32 && desc_.dtype != DType::u8; }
 
  private:
   TensorDesc desc_;
@@ -29,6 +29,8 @@ class HostTensor {
 };
 
 HostTensor copy_of(const HostTensor& t);
+// The values rounded to another type.
+HostTensor as_type(const HostTensor& t, DType type);
 // Standard normal values.
 HostTensor random_tensor(const TensorDesc& desc, Random random);
 // Stable number of a text, to seed random values with.

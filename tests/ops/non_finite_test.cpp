@@ -74,7 +74,8 @@ TEST_P(NonFinite, NaNReachesTheOutput) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, NonFinite, ::testing::Values("onednn", "reference_module"),
+INSTANTIATE_TEST_SUITE_P(Backends, NonFinite,
+                         ::testing::Values("onednn", "reference_module", "cuda"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "runner.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "resnet/base/error.h"
 
@@ -9,9 +8,9 @@ namespace resnet::testing {
 namespace {
 
 constexpr int64_t kGuardBytes = 256;
-constexpr int kGuard = 0xA5, kPoison = 0xFF;
+constexpr std::byte kGuard{0xA5}, kPoison{0xFF};
 
-bool is_real(DType t) { return t == DType::f32 || t == DType::f64; }
+bool is_real(DType t) { return t != DType::i32 && t != DType::u8; }
 
 OpDesc reorder(const TensorDesc& from, const TensorDesc& to) {
   return {Reorder{}, Pass::forward, {from}, {to}, {}};
@@ -32,17 +31,47 @@ std::vector<HostTensor> all_inputs(const Case& c, DType type) {
 
 }  // namespace
 
-DeviceTensor::DeviceTensor(Backend& backend, const TensorDesc& desc)
-    : desc_(desc), bytes_(backend.bytes(desc)), buffer_(backend.allocate(bytes_ + kGuardBytes)) {
-  std::memset(buffer_.data() + bytes_, kGuard, kGuardBytes);
+void write_bytes(Backend& backend, std::byte* at, const std::vector<std::byte>& bytes) {
+  const TensorDesc desc{Shape{static_cast<int64_t>(bytes.size())}, DType::u8, Layout::nchw()};
+  backend.copy({desc, at, backend.memory()},
+               {desc, const_cast<std::byte*>(bytes.data()), MemoryKind::host});
+  backend.synchronize();
 }
 
-void DeviceTensor::poison() { std::memset(buffer_.data(), kPoison, static_cast<size_t>(bytes_)); }
+std::vector<std::byte> read_bytes(Backend& backend, const std::byte* at, int64_t count) {
+  std::vector<std::byte> bytes(static_cast<size_t>(count));
+  const TensorDesc desc{Shape{count}, DType::u8, Layout::nchw()};
+  backend.copy({desc, bytes.data(), MemoryKind::host},
+               {desc, const_cast<std::byte*>(at), backend.memory()});
+  backend.synchronize();
+  return bytes;
+}
+
+Buffer poisoned_scratch(Backend& backend, const Kernel& kernel) {
+  Buffer scratch = backend.allocate(kernel.scratch_bytes());
+  if (scratch.data() != nullptr) {
+    write_bytes(backend, scratch.data(),
+                std::vector<std::byte>(static_cast<size_t>(scratch.bytes()), kPoison));
+  }
+  return scratch;
+}
+
+DeviceTensor::DeviceTensor(Backend& backend, const TensorDesc& desc)
+    : backend_(&backend),
+      desc_(desc),
+      bytes_(backend.bytes(desc)),
+      buffer_(backend.allocate(bytes_ + kGuardBytes)) {
+  write_bytes(backend, buffer_.data() + bytes_, std::vector<std::byte>(kGuardBytes, kGuard));
+}
+
+void DeviceTensor::poison() {
+  write_bytes(*backend_, buffer_.data(),
+              std::vector<std::byte>(static_cast<size_t>(bytes_), kPoison));
+}
 
 bool DeviceTensor::guard_intact() const {
-  const std::byte* guard = buffer_.data() + bytes_;
-  return std::all_of(guard, guard + kGuardBytes,
-                     [](std::byte b) { return b == static_cast<std::byte>(kGuard); });
+  const auto guard = read_bytes(*backend_, buffer_.data() + bytes_, kGuardBytes);
+  return std::all_of(guard.begin(), guard.end(), [](std::byte b) { return b == kGuard; });
 }
 
 bool DeviceTensor::padding_is_zero() const {
@@ -51,9 +80,10 @@ bool DeviceTensor::padding_is_zero() const {
   const int64_t block = desc_.layout.tag, channels = desc_.shape[1];
   const int64_t blocks = (channels + block - 1) / block, rest = desc_.shape.count_from(2);
   const int64_t size = size_of(desc_.dtype);
+  const std::vector<std::byte> bytes = contents();
   for (int64_t i = 0; i < desc_.shape[0] * blocks * rest * block; ++i) {
     if (i / (block * rest) % blocks * block + i % block < channels) continue;
-    const std::byte* element = buffer_.data() + i * size;
+    const std::byte* element = bytes.data() + i * size;
     if (std::any_of(element, element + size, [](std::byte b) { return b != std::byte{0}; })) {
       return false;
     }
@@ -62,16 +92,13 @@ bool DeviceTensor::padding_is_zero() const {
 }
 
 std::vector<std::byte> DeviceTensor::contents() const {
-  return {buffer_.data(), buffer_.data() + bytes_};
+  return read_bytes(*backend_, buffer_.data(), bytes_);
 }
 
 void run_once(Backend& backend, const OpDesc& desc, const std::vector<Tensor>& in,
               const std::vector<Tensor>& out) {
   const auto kernel = backend.compile(desc);
-  const Buffer scratch = backend.allocate(kernel->scratch_bytes());
-  if (scratch.data() != nullptr) {
-    std::memset(scratch.data(), kPoison, static_cast<size_t>(scratch.bytes()));
-  }
+  const Buffer scratch = poisoned_scratch(backend, *kernel);
   kernel->run({in, out, scratch.data()});
   backend.synchronize();
 }
@@ -90,6 +117,7 @@ DeviceTensor convert(Backend& backend, const DeviceTensor& tensor, const TensorD
 DeviceTensor upload(Backend& backend, const HostTensor& values, const TensorDesc& desc) {
   DeviceTensor plain(backend, values.desc());
   backend.copy(plain.view(), values.view());
+  backend.synchronize();
   return convert(backend, plain, desc);
 }
 
@@ -97,6 +125,7 @@ HostTensor download(Backend& backend, const DeviceTensor& tensor) {
   HostTensor values(tensor.desc());
   const DeviceTensor plain = convert(backend, tensor, values.desc());
   backend.copy(values.view(), plain.view());
+  backend.synchronize();
   return values;
 }
 
@@ -236,10 +265,7 @@ Prepared Runner::prepare(Pass pass, int accumulate) {
       p.initial.emplace_back();
     }
   }
-  p.scratch = backend_.allocate(p.kernel->scratch_bytes());
-  if (p.scratch.data() != nullptr) {
-    std::memset(p.scratch.data(), kPoison, static_cast<size_t>(p.scratch.bytes()));
-  }
+  p.scratch = poisoned_scratch(backend_, *p.kernel);
   return p;
 }
 

@@ -13,6 +13,12 @@
 
 namespace resnet::testing {
 
+// Bytes of a backend's memory, which may be a device's: written, and read.
+void write_bytes(Backend& backend, std::byte* at, const std::vector<std::byte>& bytes);
+std::vector<std::byte> read_bytes(Backend& backend, const std::byte* at, int64_t count);
+// Scratch memory that a kernel asks for, all bits set.
+Buffer poisoned_scratch(Backend& backend, const Kernel& kernel);
+
 // A tensor in a backend's memory, followed by guard bytes that no kernel may touch.
 class DeviceTensor {
  public:
@@ -25,6 +31,7 @@ class DeviceTensor {
   std::vector<std::byte> contents() const;
 
  private:
+  Backend* backend_;
   TensorDesc desc_;
   int64_t bytes_;
   Buffer buffer_;

@@ -81,7 +81,8 @@ struct OpDesc {
 
 // Description of any pass from the inputs of the forward pass: shapes and types of all operands
 // (outputs get Layout::any, inputs keep theirs). backward_data clears `bias`, so that equal kernels
-// are shared. Throws ConfigError as infer() does, InternalError when the op has no such pass.
+// are shared. The gradient of a convolution's 16-bit weights is f32. Throws ConfigError as infer()
+// does, InternalError when the op has no such pass.
 OpDesc describe_pass(const Op& op, Pass pass, const std::vector<TensorDesc>& forward_in);
 
 }  // namespace resnet
