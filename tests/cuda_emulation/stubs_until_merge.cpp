@@ -27,5 +27,9 @@ REFUSE(Reorder)
 REFUSE(FoldBatchNorm)
 REFUSE(Fill)
 REFUSE(SgdUpdate)
+REFUSE(ScaleBy)
+REFUSE(SquaredNorm)
+REFUSE(RecordBatch)
+REFUSE(PrepareUpdate)
 
 }  // namespace resnet::cuda

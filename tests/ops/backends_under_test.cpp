@@ -44,7 +44,11 @@ const std::string& gpu_obstacle() { return gpu().obstacle; }
 const std::vector<BackendUnderTest>& backends_under_test() {
   static const std::vector<BackendUnderTest> all = [] {
     std::vector<BackendUnderTest> backends{
-        {"onednn", make_backend("onednn"), &all_cases()},
+        {"onednn",
+         make_backend("onednn"),
+         &all_cases(),
+         {"bn_add_stride2", "bn_add_stride2_odd", "bn_add_stride1_more", "bn_groups_add_stride3",
+          "bn_global_add_stride2"}},
         {"reference_module", make_backend(module_path()), &small_cases()},
         {"cuda", make_backend(emulated_cuda_path()), &all_cases()},
     };
