@@ -1,4 +1,4 @@
-// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
+// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
 #include "ops/rules.h"
 #include "resnet/ops/training_rules.h"
 
@@ -88,6 +88,44 @@ std::string describe(const PrepareUpdate& op) {
 }
 
 std::optional<Signature> signature(const PrepareUpdate&, Pass pass, int n) {
+  return forward_only(pass, n, 2);
+}
+
+Descs infer(const DrawBatch& op, const Descs& in) {
+  constexpr const char* kName = "DrawBatch";
+  check_inputs(kName, in, 5);
+  const Shape& images = in[0].shape;
+  require(images.rank() == 4, kName, "images must be (R,C,H,W), got " + images.str());
+  check_shape(kName, "labels", in[1].shape, Shape{images[0]});
+  check_shape(kName, "order", in[2].shape, Shape{2, images[0]});
+  check_shape(kName, "state", in[4].shape, Shape{train_state::kSize});
+  Shape mean{images[1]};
+  if (op.mean_of_window) {
+    mean = Shape{images[1], op.height, op.width};
+  } else if (in[3].shape.rank() != 1) {
+    mean = Shape{images[1], images[2], images[3]};
+  }
+  check_shape(kName, "mean", in[3].shape, mean);
+  require(op.batch >= 1 && op.batch <= images[0], kName,
+          "the batch of " + std::to_string(op.batch) + " must be one of at most " +
+              std::to_string(images[0]) + " images");
+  require(op.height >= 1 && op.height <= images[2] && op.width >= 1 && op.width <= images[3] &&
+              op.pad >= 0,
+          kName, "a window of " + describe(op) + " does not fit into " + images.str());
+  return {like(in[1], Shape{op.batch, images[1], op.height, op.width}),
+          like(in[1], Shape{op.batch})};
+}
+
+std::string describe(const DrawBatch& op) {
+  std::string text = "batch=" + std::to_string(op.batch) + " " + std::to_string(op.height) + "x" +
+                     std::to_string(op.width) + " pad=" + std::to_string(op.pad) +
+                     " scale=" + std::to_string(op.scale);
+  if (op.mirror) text += " mirror";
+  if (op.mean_of_window) text += " mean_of_window";
+  return text;
+}
+
+std::optional<Signature> signature(const DrawBatch&, Pass pass, int n) {
   return forward_only(pass, n, 2);
 }
 

@@ -27,9 +27,5 @@ REFUSE(Reorder)
 REFUSE(FoldBatchNorm)
 REFUSE(Fill)
 REFUSE(SgdUpdate)
-REFUSE(ScaleBy)
-REFUSE(SquaredNorm)
-REFUSE(RecordBatch)
-REFUSE(PrepareUpdate)
 
 }  // namespace resnet::cuda

@@ -10,7 +10,19 @@ namespace resnet::testing {
 namespace {
 
 // What the values of a forward input look like.
-enum class Values { normal, positive, factor, label, count, clock, hyper, exact };
+enum class Values {
+  normal,
+  positive,
+  factor,
+  label,
+  count,
+  clock,
+  hyper,
+  exact,
+  state,
+  level,
+  order
+};
 
 struct Input {
   Shape shape;
@@ -84,6 +96,15 @@ Inputs complete(const SgdUpdate&, const Inputs& src) { return {src[0], {Shape{4}
 
 Inputs complete(const ScaleBy&, const Inputs& src) { return {src[0], {Shape{1}, Values::exact}}; }
 
+Inputs complete(const DrawBatch&, const Inputs& src) {
+  const Shape& images = src[0].shape;
+  return {{images, Values::level},
+          {Shape{images[0]}},
+          {Shape{2, images[0]}, Values::order},
+          {src.size() > 1 ? src[1].shape : Shape{images[1]}},
+          {Shape{train_state::kSize}, Values::state}};
+}
+
 Inputs complete(const PrepareUpdate& op, const Inputs& src) {
   Inputs in{{src[0].shape, Values::exact}};
   if (op.has_norm) in.push_back({Shape{1}, Values::exact});
@@ -124,6 +145,9 @@ std::pair<int64_t, int64_t> classes(const Case& c) {
   return {4, std::get<CountLabels>(c.op).ignore_label};
 }
 
+// A state of training.
+constexpr double kState[] = {5, 7, 3, 2, 0, 4, 1, 0};
+
 double label_value(const Case& c, Random& random) {
   const auto [count, ignored] = classes(c);
   const bool ignore = random.below(4) == 0;
@@ -150,8 +174,30 @@ double value_of(const Case& c, Values values, int64_t at, Random& random) {
       return kClock[at];
     case Values::hyper:
       return kHyper[at];
+    case Values::state:
+      return kState[at];
+    case Values::level:
+      return random.below(256);
+    case Values::order:  // a permutation in each of two rows
+      return static_cast<double>((3 * at + at / c.src[0][0]) % c.src[0][0]);
   }
   throw InternalError("unknown kind of values");
+}
+
+DType type_of(Values values, DType real) {
+  switch (values) {
+    case Values::clock:
+    case Values::hyper:
+    case Values::exact:
+    case Values::state:
+      return DType::f64;
+    case Values::level:
+      return DType::u8;
+    case Values::order:
+      return DType::i32;
+    default:
+      return real;
+  }
 }
 
 }  // namespace
@@ -161,10 +207,8 @@ std::vector<TensorDesc> forward_inputs(const Case& c, DType type) {
   const Inputs inputs = inputs_of(c);
   const bool narrow = type == DType::bf16 || type == DType::f16;
   for (const Input& i : inputs) {
-    const bool exact =
-        i.values == Values::clock || i.values == Values::hyper || i.values == Values::exact;
     const bool wide = narrow && i.shape.rank() < inputs[0].shape.rank();
-    descs.push_back({i.shape, exact ? DType::f64 : wide ? DType::f32 : type, Layout::nchw()});
+    descs.push_back({i.shape, type_of(i.values, wide ? DType::f32 : type), Layout::nchw()});
   }
   return descs;
 }
@@ -175,6 +219,7 @@ HostTensor forward_input(const Case& c, size_t i, DType type) {
   Random random(hash_of(c.name), i, Use::test);
   for (int64_t at = 0; at < t.count(); ++at) {
     double v = value_of(c, values, at, random);
+    if (i == 0 && values == Values::normal) v = c.mean + c.deviation * v;
     if (c.ties && i == 0) v = std::round(2 * v) / 2;
     for (const auto& [input, constant] : c.constants) {
       if (input == static_cast<int>(i)) v = constant;
@@ -187,7 +232,6 @@ HostTensor forward_input(const Case& c, size_t i, DType type) {
 HostTensor initial_output(const std::string& name, size_t i, const TensorDesc& desc) {
   HostTensor t(desc);
   if (desc.dtype == DType::f64 && desc.shape == Shape{train_state::kSize}) {
-    constexpr double kState[] = {5, 7, 3, 2, 0, 4, 1, 0};
     for (int64_t at = 0; at < t.count(); ++at) t.set(at, kState[at]);
     return t;
   }

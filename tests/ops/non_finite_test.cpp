@@ -59,8 +59,8 @@ bool may_drop_values(const Case& c) {
   if (const auto* conv = std::get_if<Convolution>(&c.op)) return conv->relu;
   return std::holds_alternative<Slice>(c.op) || std::holds_alternative<Accuracy>(c.op) ||
          std::holds_alternative<Dropout>(c.op) || std::holds_alternative<CountLabels>(c.op) ||
-         std::holds_alternative<RecordBatch>(c.op) || std::holds_alternative<PrepareUpdate>(c.op) ||
-         c.src.empty();
+         std::holds_alternative<RecordBatch>(c.op) || std::holds_alternative<DrawBatch>(c.op) ||
+         std::holds_alternative<PrepareUpdate>(c.op) || c.src.empty();
 }
 
 // A NaN in src reaches dst: ReLU and maxima must not swallow it.
@@ -69,6 +69,8 @@ TEST_P(NonFinite, NaNReachesTheOutput) {
     if (may_drop_values(c)) continue;
     SCOPED_TRACE(c.name);
     Runner runner(backend(), c);
+    const auto* norm = std::get_if<BatchNorm>(&c.op);
+    if (norm != nullptr && norm->add_stride > 0 && !runner.supports(Pass::forward).ok) continue;
     runner.set_input(0, with_value(runner.input(0), 0, kNaN));
     EXPECT_TRUE(has_nan(runner.run(Pass::forward)[0]));
   }

@@ -31,7 +31,7 @@ const char* name_of(Pass p);
 using Op = std::variant<Convolution, InnerProduct, BatchNorm, UpdateStatistics, Scale, Relu,
                         Eltwise, Pooling, Softmax, SoftmaxLoss, CountLabels, Accuracy, Dropout,
                         Concat, Slice, Reshape, IdentityShortcut, Reorder, FoldBatchNorm, Fill,
-                        SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate>;
+                        SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch>;
 
 const char* name_of(const Op& op);  // "Convolution"
 // One line of attributes for logs and `resnet plan`: "k3x3 s1x1 p1x1 o16".

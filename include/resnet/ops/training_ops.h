@@ -58,4 +58,19 @@ struct PrepareUpdate {
   friend bool operator==(const PrepareUpdate&, const PrepareUpdate&) = default;
 };
 
+// Draws the next batch from a data set that the device holds, as a data layer of the phase TRAIN does
+// with crop_size, pad, mirror, mean and scale (data/transform.h): image n is that at position
+// `position` + n of the stream, where epoch e takes row e % 2 of `order`.
+// forward: in images u8 (R,C,H,W), labels f32 (R), order i32 (2,R), mean f32 (C) or (C,H,W) or, if
+// mean_of_window, (C,height,width), state f64 (8); out data f32 (batch,C,height,width), label f32 (batch)
+struct DrawBatch {
+  int64_t batch = 1;
+  int64_t height = 0, width = 0;  // of the window
+  int64_t pad = 0;                // zeros around the image, after the mean
+  bool mirror = false;            // half of the time
+  bool mean_of_window = false;
+  float scale = 1;
+  friend bool operator==(const DrawBatch&, const DrawBatch&) = default;
+};
+
 }  // namespace resnet

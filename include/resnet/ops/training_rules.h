@@ -99,4 +99,54 @@ RESNET_HOST_DEVICE inline void prepare_update(const PrepareUpdate& op, const dou
   hyper[3] = apply ? scale : NAN;
 }
 
+// Where an image is cut out: the same draws as data/transform.cpp makes.
+struct DrawnWindow {
+  int64_t top, left;
+  bool mirrored;
+
+  RESNET_HOST_DEVICE DrawnWindow(const DrawBatch& op, int64_t height, int64_t width, uint64_t seed,
+                                 int64_t position) {
+    Random crop(seed, static_cast<uint64_t>(position), Use::crop);
+    top = draw(crop, height - op.height, op.pad);
+    left = draw(crop, width - op.width, op.pad);
+    mirrored = op.mirror && Random(seed, static_cast<uint64_t>(position), Use::flip).below(2) == 1;
+  }
+
+ private:
+  RESNET_HOST_DEVICE static int64_t draw(Random& random, int64_t free, int64_t pad) {
+    return static_cast<int64_t>(random.below(static_cast<uint32_t>(free + 2 * pad + 1))) - pad;
+  }
+};
+
+// A data set as DrawBatch sees it.
+struct HeldImages {
+  const uint8_t* images;
+  const float* labels;
+  const int32_t* order;
+  const float* mean;
+  int64_t records, channels, height, width;
+  bool mean_of_pixels;  // one value per pixel, not per channel
+
+  RESNET_HOST_DEVICE int64_t record(int64_t position) const {
+    const int64_t epoch = position / records;
+    return order[epoch % 2 * records + position % records];
+  }
+
+  // Element (c,y,x) of the window.
+  RESNET_HOST_DEVICE float element(const DrawBatch& op, const DrawnWindow& window, int64_t record,
+                                   int64_t c, int64_t y, int64_t x) const {
+    const int64_t column = window.mirrored ? op.width - 1 - x : x;
+    const int64_t iy = window.top + y, ix = window.left + column;
+    if (iy < 0 || iy >= height || ix < 0 || ix >= width) return 0;
+    const float level = images[((record * channels + c) * height + iy) * width + ix];
+    int64_t at = c;
+    if (op.mean_of_window) {
+      at = (c * op.height + y) * op.width + column;
+    } else if (mean_of_pixels) {
+      at = (c * height + iy) * width + ix;
+    }
+    return (level - mean[at]) * op.scale;
+  }
+};
+
 }  // namespace resnet

@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kThreads) forward_octets(ForwardTask t, int64_
   const T* const addend = reinterpret_cast<const T*>(t.addend);
   for (int64_t o = thread; o < octets.count; o += threads) {
     const int64_t at = octets.first + o;
-    float v[kOctet], added[kOctet];
+    float v[kOctet], added[kOctet] = {};
     load(src + at * kOctet, v);
     if (addend != nullptr) {
       if (t.map.stride == 0) {

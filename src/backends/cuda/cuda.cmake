@@ -50,6 +50,8 @@ file(GLOB cuda_kernels CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/backends/cuda/
 file(GLOB cuda_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/backends/cuda/*.cpp"
      "${CMAKE_SOURCE_DIR}/src/backends/cuda/cudnn/*.cpp" "${CMAKE_SOURCE_DIR}/src/backends/cuda/module/*.cpp")
 add_library(resnet_cuda_kernels OBJECT ${cuda_kernels})
+# The host's compiler does not know #pragma unroll.
+target_compile_options(resnet_cuda_kernels PRIVATE -Xcompiler=-Wno-unknown-pragmas)
 target_include_directories(resnet_cuda_kernels PRIVATE "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/src" "${CMAKE_BINARY_DIR}/gen")
 add_library(resnet_cuda_module MODULE ${cuda_sources} $<TARGET_OBJECTS:resnet_cuda_kernels>)
 target_include_directories(resnet_cuda_module PRIVATE "${CMAKE_SOURCE_DIR}/src")

@@ -114,5 +114,6 @@ Implementation implement(const ScaleBy& op, const OpDesc& desc);
 Implementation implement(const SquaredNorm& op, const OpDesc& desc);
 Implementation implement(const RecordBatch& op, const OpDesc& desc);
 Implementation implement(const PrepareUpdate& op, const OpDesc& desc);
+Implementation implement(const DrawBatch& op, const OpDesc& desc);
 
 }  // namespace resnet::cuda

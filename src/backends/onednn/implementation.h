@@ -118,5 +118,6 @@ Implementation implement(const ScaleBy& op, const OpDesc& desc, Layouts& layouts
 Implementation implement(const SquaredNorm& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const RecordBatch& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const PrepareUpdate& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const DrawBatch& op, const OpDesc& desc, Layouts& layouts);
 
 }  // namespace resnet::onednn

@@ -1,4 +1,4 @@
-// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
 #include "resnet/ops/training_rules.h"
 
 #include <algorithm>
@@ -120,6 +120,10 @@ Implementation implement(const PrepareUpdate& op, const OpDesc& desc, Layouts& /
     });
   };
   return result;
+}
+
+Implementation implement(const DrawBatch& /*op*/, const OpDesc& desc, Layouts& /*layouts*/) {
+  return refuse(desc, "onednn holds no data sets: data layers feed it");
 }
 
 }  // namespace resnet::onednn

@@ -1,4 +1,4 @@
-// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
 #include "resnet/ops/training_rules.h"
 
 #include "backends/reference/kernels.h"
@@ -81,6 +81,40 @@ Implementation implement(const PrepareUpdate& op, const OpDesc& desc) {
     prepare_update(op, args.in[0].as<double>(), desc.in[0].shape[0],
                    op.has_norm ? args.in[1].as<double>() : nullptr, args.out[0].as<double>(),
                    args.out[1].as<double>());
+  });
+}
+
+// Single precision as data layers compute in, so that their batches are equal.
+Implementation implement(const DrawBatch& op, const OpDesc& desc) {
+  if (accumulates_any(desc)) return refuse("a batch is drawn, not accumulated");
+  if (desc.in[1].dtype != DType::f32) return refuse("batches are drawn in f32");
+  return updates([=](const KernelArgs& args) {
+    const Shape& shape = desc.in[0].shape;
+    const HeldImages held{args.in[0].as<uint8_t>(),
+                          args.in[1].as<float>(),
+                          args.in[2].as<int32_t>(),
+                          args.in[3].as<float>(),
+                          shape[0],
+                          shape[1],
+                          shape[2],
+                          shape[3],
+                          desc.in[3].shape.rank() == 3};
+    const auto* state = args.in[4].as<double>();
+    auto* data = args.out[0].as<float>();
+    for (int64_t n = 0; n < op.batch; ++n) {
+      const int64_t position = static_cast<int64_t>(state[train_state::kPosition]) + n;
+      const DrawnWindow window(op, held.height, held.width,
+                               static_cast<uint64_t>(state[train_state::kSeed]), position);
+      const int64_t record = held.record(position);
+      args.out[1].as<float>()[n] = held.labels[record];
+      for (int64_t c = 0; c < held.channels; ++c) {
+        for (int64_t y = 0; y < op.height; ++y) {
+          for (int64_t x = 0; x < op.width; ++x) {
+            *data++ = held.element(op, window, record, c, y, x);
+          }
+        }
+      }
+    }
   });
 }
 
