@@ -6,8 +6,11 @@ namespace resnet {
 namespace {
 
 using testing::fill_inputs;
+using testing::layer;
+using testing::norm;
 using testing::parse_net;
 using testing::relative_error;
+using testing::relu;
 using testing::residual_net;
 
 std::unique_ptr<Net> make_net(const std::string& text, const std::string& backend,
@@ -152,6 +155,34 @@ TEST(NetOptionsTest, DoNotChangeResultsOnReference) {
       expect_equal(run, base, 2e-6);
     }
   }
+}
+
+// In inference a convolution absorbs most BatchNorms and what they add; here there is none.
+TEST(NetOptionsTest, FoldedShortcutsDoNotChangeInference) {
+  std::string text =
+      "name: 'shortcut'\n"
+      "layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 3 dim: 7 "
+      "dim: "
+      "9 } } }\n";
+  text += layer("wide", "Concat", "data,data", "wide");
+  text += layer("pool", "Pooling", "wide", "pool",
+                "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }") +
+          norm("pool");
+  text += layer("short", "IdentityShortcut", "data", "short",
+                "identity_shortcut_param { stride: 2 num_output: 6 }");
+  text += layer("sum", "Eltwise", "short,pool", "sum") + relu("sum");
+  const auto run = [&](bool fuse) {
+    NetOptions options;
+    options.plan.fuse = fuse;
+    const auto net = make_net(text, "reference", options);
+    Session& session = net->session(TEST, 0, {}, {"sum"});
+    fill_inputs(*net, session, 5);
+    net->forward(session);
+    const bool folded = describe(net->program(session)).find("add_stride=2") != std::string::npos;
+    EXPECT_EQ(folded, fuse);
+    return net->read(session, "sum").data;
+  };
+  EXPECT_EQ(run(true), run(false));
 }
 
 TEST(NetOptionsTest, DoNotChangeResultsOnOneDnn) {

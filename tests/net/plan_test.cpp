@@ -150,6 +150,24 @@ TEST(PlanFusion, ResNet20HasNoStandaloneReluSumScaleOrReorder) {
   EXPECT_EQ(describe(test).find("Relu "), std::string::npos);
 }
 
+// An option-A shortcut becomes part of the BatchNorm that adds it, where the backend can do that.
+TEST(PlanFusion, FoldsShortcutsThatOneBatchNormReads) {
+  const auto shortcuts = [](const std::string& text, const std::string& backend) {
+    const auto net = small_net(text, backend);
+    const Program& train = net->program(net->session(TRAIN));
+    const bool forward = ops_of(train, train.forward).contains("IdentityShortcut");
+    EXPECT_EQ(ops_of(train, train.backward).contains("IdentityShortcut"), forward);
+    EXPECT_EQ(describe(train).find("add_stride=2") == std::string::npos, forward);
+    return forward;
+  };
+  const std::string text = residual_net(6);
+  EXPECT_FALSE(shortcuts(text, "reference"));
+  EXPECT_TRUE(shortcuts(text, "onednn"));
+  const std::string second_reader = testing::layer(
+      "more", "Pooling", "b0", "more", "pooling_param { pool: AVE global_pooling: true }");
+  EXPECT_TRUE(shortcuts(text + second_reader, "reference"));
+}
+
 TEST(PlanKernels, AreSharedByEqualSteps) {
   const auto net = cifar_net("resnet56", 8);
   const Program& train = net->program(net->session(TRAIN));

@@ -219,6 +219,7 @@ HostTensor forward_input(const Case& c, size_t i, DType type) {
   Random random(hash_of(c.name), i, Use::test);
   for (int64_t at = 0; at < t.count(); ++at) {
     double v = value_of(c, values, at, random);
+    if (i == 0 && values == Values::normal) v = c.mean + c.deviation * v;
     if (c.ties && i == 0) v = std::round(2 * v) / 2;
     for (const auto& [input, constant] : c.constants) {
       if (input == static_cast<int>(i)) v = constant;

@@ -19,9 +19,10 @@ struct Case {
   std::vector<Shape> src;
   // Forward inputs that are constant: {input, value}.
   std::vector<std::pair<int, double>> constants = {};
-  bool ties = false;        // src takes few different values
-  double tolerance = 1e-5;  // relative error in norm
-  double scale = 1e-6;      // see close()
+  bool ties = false;               // src takes few different values
+  double tolerance = 1e-5;         // relative error in norm
+  double scale = 1e-6;             // see close()
+  double mean = 0, deviation = 1;  // of src
 };
 
 // The hand-written cases: small, with odd sizes and tails.

@@ -114,6 +114,38 @@ TEST(Cases, CoverEveryOp) {
   EXPECT_EQ(seen.size(), std::variant_size_v<Op>);
 }
 
+// A BatchNorm that takes its addend from an option-A shortcut is the shortcut and the addition, to the bit.
+TEST(Reference, AStridedAddendIsAShortcut) {
+  for (const Case& c : small_cases()) {
+    const auto* strided = std::get_if<BatchNorm>(&c.op);
+    if (strided == nullptr || strided->add_stride == 0) continue;
+    SCOPED_TRACE(c.name);
+    Runner one(reference_backend(), c);
+    std::vector<HostTensor> inputs;
+    for (size_t i = 0; i < forward_inputs(c, DType::f32).size(); ++i) {
+      inputs.push_back(copy_of(one.input(i)));
+    }
+    std::vector<HostTensor> source;
+    source.push_back(copy_of(inputs.back()));
+    const IdentityShortcut shortcut{.stride = strided->add_stride, .num_output = c.src[0][1]};
+    Runner first(reference_backend(), shortcut, std::move(source), c.name);
+    inputs.back() = std::move(first.run(Pass::forward)[0]);
+    BatchNorm plain = *strided;
+    plain.add_stride = 0;
+    Runner second(reference_backend(), plain, std::move(inputs), c.name);
+    const auto fused = one.run(Pass::forward), apart = second.run(Pass::forward);
+    ASSERT_EQ(fused.size(), apart.size());
+    for (size_t i = 0; i < fused.size(); ++i) EXPECT_TRUE(equal(fused[i], apart[i])) << i;
+
+    const auto diff = one.run(Pass::backward);
+    auto diff_apart = second.run(Pass::backward);
+    ASSERT_EQ(diff.size(), diff_apart.size());
+    first.set_diff_output(0, std::move(diff_apart.back()));
+    diff_apart.back() = std::move(first.run(Pass::backward)[0]);
+    for (size_t i = 0; i < diff.size(); ++i) EXPECT_TRUE(equal(diff[i], diff_apart[i])) << i;
+  }
+}
+
 // Recomputing changes no bit on the reference backend.
 TEST(Reference, RecomputesTheSameBits) {
   for (const Case& c : small_cases()) {
