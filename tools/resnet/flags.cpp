@@ -23,7 +23,7 @@ DEFINE_int32(batch, 0, "N: images in a batch; 0: as the net says");
 DEFINE_int32(iterations, 0, "N: how many batches");
 DEFINE_uint64(seed, 1, "N: seed of all random numbers");
 
-DEFINE_string(device, "auto", "auto|cpu|cuda[:0,1]: where to compute");
+DEFINE_string(device, "auto", "auto|cpu|cuda[:N]: where to compute");
 DEFINE_string(backend, "", "");  // for tests: a backend's name, or the path of a loadable one
 DEFINE_string(cuda_libraries, "",
               "DIR: where cuDNN and cuBLAS lie, if the system does not know; folders with colons "

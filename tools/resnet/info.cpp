@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "flags.h"
 #include "resnet/backend/backend.h"
+#include "resnet/base/error.h"
 #include "resnet/base/json.h"
 #include "setup.h"
 
@@ -21,6 +22,20 @@ namespace {
 
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
+// What --device=cuda would give.
+std::string cuda_facts() {
+  if (const std::string obstacle = cuda_obstacle(); !obstacle.empty()) return obstacle;
+  std::string devices;
+  for (int device = 0;; ++device) {
+    try {
+      devices +=
+          (device == 0 ? "" : "; ") + make_backend("cuda:" + std::to_string(device))->description();
+    } catch (const DeviceError& e) {
+      return device == 0 ? e.what() : devices;
+    }
+  }
+}
+
 Facts build_facts() {
   return {
       {"version", RESNET_VERSION},
@@ -31,7 +46,7 @@ Facts build_facts() {
       {"opencv", CV_VERSION},
       {"libjpeg-turbo", RESNET_TEXT(LIBJPEG_TURBO_VERSION)},
       {"openmp", RESNET_TEXT(_OPENMP)},
-      {"cuda", "not in this build"},
+      {"cuda", cuda_facts()},
   };
 }
 

@@ -11,24 +11,43 @@
 namespace resnet::cli {
 namespace {
 
-void check_math() {
-  if (FLAGS_math == "FLOAT32") return;
-  if (FLAGS_math == "BFLOAT16" || FLAGS_math == "FLOAT16") {
-    throw DeviceError("--math=" + FLAGS_math +
-                      ": the CPU backend computes in float32 only; use --math=FLOAT32");
+SolverParameter::Math math_of_flag() {
+  SolverParameter::Math math = SolverParameter::FLOAT32;
+  if (!SolverParameter::Math_Parse(FLAGS_math, &math)) {
+    throw ConfigError("--math takes FLOAT32, BFLOAT16 or FLOAT16, not '" + FLAGS_math + "'");
   }
-  throw ConfigError("--math takes FLOAT32, BFLOAT16 or FLOAT16, not '" + FLAGS_math + "'");
+  return math;
 }
 
-std::string backend_of_device(const std::string& wanted) {
-  const std::string& device = given("device") ? FLAGS_device : wanted;
-  if (device == "auto" || device == "cpu") return "cpu";
-  if (device == "cuda" || device.starts_with("cuda:")) {
-    const std::string asked =
-        given("device") ? "--device=" + device : "the solver's solver_mode: GPU";
-    throw DeviceError(asked + ": this build has no CUDA backend; use --device=cpu");
+// The backend that auto means: the first GPU where one can be used, and why not.
+std::shared_ptr<Backend> open_any() {
+  const std::string obstacle = cuda_obstacle();
+  if (obstacle.empty()) {
+    try {
+      return make_backend("cuda");
+    } catch (const DeviceError& e) {
+      LOG(WARNING) << "--device=auto: " << e.what() << "; the CPU computes";
+    }
   }
-  throw ConfigError("--device takes auto, cpu or cuda[:0,1], not '" + device + "'");
+  return make_backend("cpu");
+}
+
+std::shared_ptr<Backend> open_device(const std::string& wanted) {
+  const std::string& device = given("device") ? FLAGS_device : wanted;
+  if (device == "auto") return open_any();
+  if (device == "cpu") return make_backend("cpu");
+  if (device != "cuda" && !device.starts_with("cuda:")) {
+    throw ConfigError("--device takes auto, cpu or cuda[:N], not '" + device + "'");
+  }
+  if (device.find(',') != std::string::npos) {
+    throw ConfigError("--device=" + device + " names several GPUs; name one");
+  }
+  try {
+    return make_backend(device);
+  } catch (const DeviceError& e) {
+    throw DeviceError((given("device") ? "--device=" + device : "the solver's solver_mode: GPU") +
+                      ": " + e.what());
+  }
 }
 
 }  // namespace
@@ -49,13 +68,17 @@ void start_threads() {
 }
 
 std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std::string> choices) {
-  check_math();
-  const std::string device = backend_of_device(wanted);
+  const SolverParameter::Math math = math_of_flag();
   start_threads();
   if (!FLAGS_cuda_libraries.empty()) {
     setenv("RESNET_CUDA_LIBRARIES", FLAGS_cuda_libraries.c_str(), 1);
   }
-  std::shared_ptr<Backend> backend = make_backend(FLAGS_backend.empty() ? device : FLAGS_backend);
+  std::shared_ptr<Backend> backend =
+      FLAGS_backend.empty() ? open_device(wanted) : make_backend(FLAGS_backend);
+  if (math != SolverParameter::FLOAT32 && backend->name() == "onednn") {
+    throw DeviceError("--math=" + FLAGS_math +
+                      ": the CPU backend computes in float32 only; use --math=FLOAT32");
+  }
   BackendOptions options;
   options.tune = FLAGS_tune;
   options.deterministic = FLAGS_deterministic;
@@ -73,6 +96,9 @@ PlanOptions plan_options() {
   options.reuse = FLAGS_reuse;
   options.layouts = FLAGS_layouts;
   options.memory_budget_bytes = FLAGS_memory_budget << 20;
+  const SolverParameter::Math math = math_of_flag();
+  if (math == SolverParameter::BFLOAT16) options.math = DType::bf16;
+  if (math == SolverParameter::FLOAT16) options.math = DType::f16;
   return options;
 }
 

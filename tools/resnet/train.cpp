@@ -132,6 +132,7 @@ ExitCode run(const Operands&) {
   // Parse.
   SolverFiles files = read_solver(FLAGS_solver);
   apply_flags(&files.param);
+  if (!given("math")) FLAGS_math = SolverParameter::Math_Name(files.param.math());
   check_solver(files.param);
   const std::string prefix = snapshot_prefix(files.param, FLAGS_solver);
   prepare_directory_of(prefix);
