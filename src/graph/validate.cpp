@@ -12,9 +12,8 @@ class Validator {
   explicit Validator(const Graph& graph) : graph_(graph), written_(graph.values.size()) {
     for (size_t i = 0; i < written_.size(); ++i) {
       const ValueKind kind = graph.values[i].kind;
-      written_[i] =
-          kind == ValueKind::input || kind == ValueKind::weight || kind == ValueKind::weight_copy ||
-          kind == ValueKind::state;
+      written_[i] = kind == ValueKind::input || kind == ValueKind::weight ||
+                    kind == ValueKind::weight_copy || kind == ValueKind::state;
     }
   }
 

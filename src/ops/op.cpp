@@ -58,7 +58,8 @@ constexpr const char* kNames[] = {
     "Relu",        "Eltwise",          "Pooling",     "Softmax",          "SoftmaxLoss",
     "CountLabels", "Accuracy",         "Dropout",     "Concat",           "Slice",
     "Reshape",     "IdentityShortcut", "Reorder",     "FoldBatchNorm",    "Fill",
-    "SgdUpdate",   "ScaleBy",          "SquaredNorm", "RecordBatch",      "PrepareUpdate", "DrawBatch"};
+    "SgdUpdate",   "ScaleBy",          "SquaredNorm", "RecordBatch",      "PrepareUpdate",
+    "DrawBatch"};
 static_assert(std::size(kNames) == std::variant_size_v<Op>);
 
 TensorDesc operand_desc(const Op& op, const Operand& operand, const rules::Descs& in,
