@@ -190,8 +190,11 @@ Trainer::~Trainer() {
     state_->s.backend->synchronize();
   } catch (const Error&) {  // whoever asked for results has been told
   }
-  state_->session->recordings.clear();  // they refer to this trainer's memory
-  state_->session->batches_run.clear();
+  for (const auto& session :
+       state_->s.sessions) {  // what was recorded refers to this trainer's memory
+    session->recordings.clear();
+    session->batches_run.clear();
+  }
 }
 
 bool Trainer::hold(HeldData data) {

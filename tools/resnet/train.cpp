@@ -132,6 +132,8 @@ ExitCode run(const Operands&) {
   // Parse.
   SolverFiles files = read_solver(FLAGS_solver);
   apply_flags(&files.param);
+  SolverParameter::Math math = SolverParameter::FLOAT32;
+  if (given("math") && SolverParameter::Math_Parse(FLAGS_math, &math)) files.param.set_math(math);
   if (!given("math")) FLAGS_math = SolverParameter::Math_Name(files.param.math());
   check_solver(files.param);
   const std::string prefix = snapshot_prefix(files.param, FLAGS_solver);
