@@ -51,7 +51,9 @@ struct Trainer::State {
     double initial[train_state::kSize] = {};
     initial[train_state::kSeed] = static_cast<double>(options.seed);
     initial[train_state::kPosition] = static_cast<double>(options.position);
-    initial[train_state::kLossScale] = s.first_loss_scale();
+    initial[train_state::kLossScale] =
+        options.loss_scale > 0 ? options.loss_scale : s.first_loss_scale();
+    initial[train_state::kGoodSteps] = options.loss_scale_steps;
     s.put(s.state_tensor(), initial);
   }
 
@@ -336,6 +338,7 @@ std::optional<Trainer::Chunk> Trainer::take(bool wait) {
   }
   const auto* state = reinterpret_cast<const double*>(t.state_host[ended.slot].data());
   chunk.loss_scale = state[train_state::kLossScale];
+  chunk.loss_scale_steps = state[train_state::kGoodSteps];
   chunk.skipped = std::llround(state[train_state::kSkipped]);
   return chunk;
 }

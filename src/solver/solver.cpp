@@ -126,6 +126,8 @@ Solver::Outcome Solver::run() {
                          .record = setup_.record,
                          .seed = setup_.seed,
                          .position = train_.position(),
+                         .loss_scale = loss_scale_,
+                         .loss_scale_steps = loss_scale_steps_,
                          .longest_chunk = longest_chunk(history_.window)});
   constexpr int64_t kMostHeldBytes = int64_t{1} << 30;
   held_ = false;
@@ -226,6 +228,8 @@ void Solver::take(Trainer& trainer, bool all) {
 }
 
 void Solver::account(const Trainer::Chunk& chunk) {
+  loss_scale_ = chunk.loss_scale;
+  loss_scale_steps_ = chunk.loss_scale_steps;
   const auto iter_size = static_cast<size_t>(setup_.param.iter_size());
   for (size_t i = 0; i < static_cast<size_t>(chunk.iterations); ++i) {
     StepReport report;

@@ -127,6 +127,10 @@ SolverState Solver::state() {
   state.set_iter_size(static_cast<uint32_t>(param.iter_size()));
   for (const std::string& choice : kernel_choices()) state.add_kernel_choice(choice);
   state.set_config_digest(config_digest());
+  if (net_.program(net_.session(TRAIN)).options.math == DType::f16 && loss_scale_ > 0) {
+    state.set_loss_scale(loss_scale_);
+    state.set_loss_scale_steps(loss_scale_steps_);
+  }
   state.set_device(net_.backend().name());
   return state;
 }
@@ -194,6 +198,8 @@ std::vector<std::string> Solver::restore(const LoadedState& loaded) {
     train_.restore({state.data_position().begin(), state.data_position().end()});
     history_.load(state);
     run_id_ = loaded.run_id;
+    loss_scale_ = state.loss_scale();
+    loss_scale_steps_ = state.loss_scale_steps();
     if (state.has_best_test_error()) best_error_ = state.best_test_error();
     if (state.has_best_iter()) best_iter_ = state.best_iter();
     recent_loss_.assign(state.recent_loss().begin(), state.recent_loss().end());

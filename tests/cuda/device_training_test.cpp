@@ -187,6 +187,9 @@ TEST_P(DeviceTraining, TrainsInSixteenBits) {
           << i;
     }
     TrainRun again(kSolver, net(), dir_ / "again", {.backend = GetParam(), .math = math});
+    const LoadedState saved = read_solverstate(snapshot_paths(dir_ / "low", 14).state);
+    EXPECT_EQ(saved.state.loss_scale_steps(), math == DType::f16 ? 14 : 0);
+    EXPECT_EQ(saved.state.has_loss_scale(), math == DType::f16);
     again.resume(snapshot_paths(dir_ / "low", 14).state);
     ASSERT_EQ(again.solver.run(), Solver::Outcome::finished);
     expect_equal(again.weights(), device.weights());

@@ -25,7 +25,9 @@ class Trainer {
     bool record = true;                                // repeat recorded work where possible
     uint64_t seed = 0;                                 // for ops that draw random numbers
     int64_t position = 0;                              // in the stream: the next image
-    int64_t longest_chunk = 1;                         // iterations
+    // FLOAT16: that of a run that goes on; 0: the first one. And the updates since it changed.
+    double loss_scale = 0, loss_scale_steps = 0;
+    int64_t longest_chunk = 1;  // iterations
   };
   // What a chunk has measured.
   struct Chunk {
@@ -33,8 +35,9 @@ class Trainer {
     int64_t iterations = 0;
     std::vector<std::vector<Metric>> batches;  // of all its iterations, in order
     double seconds = 0;                        // since the chunk before, or since begin()
-    double loss_scale = 1;                     // FLOAT16
-    int64_t skipped = 0;                       // updates so far that overflowed
+    double loss_scale_steps = 0;
+    double loss_scale = 1;  // FLOAT16
+    int64_t skipped = 0;    // updates so far that overflowed
   };
 
   // Throws ConfigError when the net has no loss.

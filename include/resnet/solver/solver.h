@@ -104,7 +104,8 @@ class Solver {
   // Of the iterations that are not accounted: where the first of them began in the stream, their rates
   // and the seconds they waited for data.
   int64_t next_position_ = 0;
-  bool held_ = false;  // the device draws the batches
+  bool held_ = false;                             // the device draws the batches
+  double loss_scale_ = 0, loss_scale_steps_ = 0;  // math FLOAT16; scale 0: the first one
   std::deque<double> rates_, data_seconds_;
   int64_t last_snapshot_ = -1;
   uint64_t run_id_ = 0;
