@@ -4,6 +4,7 @@
 
 #include "net/impl.h"
 #include "resnet/base/error.h"
+#include "resnet/base/half.h"
 
 namespace resnet {
 
@@ -351,11 +352,17 @@ void Net::set_exchange(ShardExchange* exchange, int begin, int end) {
 
 namespace {
 
+double number(double value) { return value; }
+template <class T>
+double number(T value) {
+  return to_float(value);
+}
+
 template <class T>
 bool all_finite(const T* data, int64_t bytes) {
   const int64_t count = bytes / static_cast<int64_t>(sizeof(T));
   for (int64_t i = 0; i < count; ++i) {
-    if (!std::isfinite(data[i])) return false;
+    if (!std::isfinite(number(data[i]))) return false;
   }
   return true;
 }
@@ -367,16 +374,25 @@ std::string Net::first_non_finite(Session& session) {
   Impl& s = *impl_;
   const auto finite = [&](const Tensor& tensor) {
     const int64_t bytes = s.backend->bytes(tensor.desc);
-    const bool known = tensor.desc.dtype == DType::f32 || tensor.desc.dtype == DType::f64;
-    if (tensor.data == nullptr || !known || bytes == 0) return true;
+    const DType type = tensor.desc.dtype;
+    if (tensor.data == nullptr || type == DType::u8 || type == DType::i32 || bytes == 0)
+      return true;
     // Storage as flat bytes, whatever the layout.
     const TensorDesc flat{.shape = {bytes}, .dtype = DType::u8, .layout = Layout::nchw()};
     const Buffer host = host_buffer(bytes);
     const Tensor values = host.view(flat);
     s.backend->copy(values, Tensor{.desc = flat, .data = tensor.data, .where = tensor.where});
     s.backend->synchronize();
-    return tensor.desc.dtype == DType::f32 ? all_finite(values.as<float>(), bytes)
-                                           : all_finite(values.as<double>(), bytes);
+    switch (type) {
+      case DType::f64:
+        return all_finite(values.as<double>(), bytes);
+      case DType::bf16:
+        return all_finite(values.as<bf16>(), bytes);
+      case DType::f16:
+        return all_finite(values.as<f16>(), bytes);
+      default:
+        return all_finite(values.as<float>(), bytes);
+    }
   };
   for (size_t i = 0; i < s.parameters.size(); ++i) {
     if (!finite(s.store.weights(static_cast<int>(i)))) {

@@ -49,6 +49,16 @@ Update update_of(const SolverParameter& param, double rate) {
   return update;
 }
 
+// A net that was planned for another precision than the solver names would train in it silently.
+void check_math(const SolverParameter& param, DType planned) {
+  const DType wanted = param.math() == SolverParameter::BFLOAT16  ? DType::bf16
+                       : param.math() == SolverParameter::FLOAT16 ? DType::f16
+                                                                  : DType::f32;
+  if (!param.has_math() || wanted == planned) return;
+  throw ConfigError("solver: math is " + SolverParameter::Math_Name(param.math()) +
+                    ", but the net computes in " + name_of(planned) + "; make them agree");
+}
+
 constexpr const char* kAddAccuracy =
     "; add an Accuracy layer to the net for that phase (without include { phase: .. } it takes "
     "part "
@@ -159,6 +169,7 @@ Solver::Outcome Solver::run() {
 void Solver::start() {
   const SolverParameter& param = setup_.param;
   Session& session = net_.session(TRAIN);
+  check_math(setup_.param, net_.program(session).options.math);
   train_.check_labels(net_.program(session).graph);
   const Lint found = lint(param, net_, train_, test_, setup_.prefix, iter_);
   if (!found.errors.empty()) throw ConfigError(joined(found.errors, "\n"));

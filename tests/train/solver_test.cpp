@@ -249,6 +249,9 @@ TEST_F(SolverTest, BadConfigurationsAreNamed) {
   EXPECT_ONE_LINE(config_error("warmup_lr: 0.01", no_train_accuracy), "training error",
                   "Accuracy layer");
   EXPECT_ONE_LINE(config_error("keep_best: true test_interval: 0", net()), "test_interval");
+  TrainRun other_math(changed(kSmallSolver, "math: BFLOAT16"), net(), prefix());
+  EXPECT_ONE_LINE(error_of<ConfigError>([&] { other_math.solver.run(); }), "math is BFLOAT16",
+                  "f32");
 }
 
 TEST_F(SolverTest, LabelsOutsideTheClassesAreNamedByKey) {
