@@ -76,7 +76,7 @@ std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std
   std::shared_ptr<Backend> backend =
       FLAGS_backend.empty() ? open_device(wanted) : make_backend(FLAGS_backend);
   if (math != SolverParameter::FLOAT32 && backend->name() == "onednn") {
-    throw DeviceError((given("math") ? "--math=" : "the solver's math: ") + FLAGS_math +
+    throw DeviceError("--math=" + FLAGS_math + " (or the solver's math)" +
                       ": the CPU backend computes in float32 only; use --math=FLOAT32");
   }
   BackendOptions options;
