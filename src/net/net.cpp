@@ -209,7 +209,8 @@ void Net::Impl::ensure_store() {
         p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
     descs.push_back(found->second);
   }
-  store.allocate(*backend, parameters, descs, statistics, train_phase, options.plan.math);
+  store.allocate(*backend, parameters, descs, statistics, train_phase,
+                 keeps_weight_copies(*backend, options.plan.math) ? options.plan.math : DType::f32);
   state = backend->allocate(train_state::kSize * size_of(DType::f64));
   double initial[train_state::kSize] = {};
   initial[train_state::kLossScale] = first_loss_scale();

@@ -56,7 +56,7 @@ void Net::Impl::enqueue_sgd(bool nesterov, bool l1) {
                        .l1 = l1,
                        .rate_mult = p.lr_mult,
                        .decay_mult = p.decay_mult,
-                       .copy_type = options.plan.math};
+                       .copy_type = store.has_copies() ? options.plan.math : DType::f32};
     const Tensor in[] = {part.gradient, settings};
     std::vector<Tensor> out{part.weights, part.history};
     if (store.has_copies()) out.push_back(part.copy);

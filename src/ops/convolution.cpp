@@ -54,6 +54,7 @@ std::string describe(const Convolution& op) {
   if (op.bias) text += " bias";
   if (op.sum) text += " sum";
   if (op.relu) text += " relu";
+  if (op.fixed_weights) text += " fixed";
   return text;
 }
 

@@ -208,6 +208,7 @@ void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at,
   attributes.bias = true;
   attributes.sum = bn.add;
   attributes.relu = bn.relu;
+  attributes.fixed_weights = true;
   conv.in = {conv.in[0], fold.out[0], fold.out[1]};
   if (bn.add) conv.in.push_back(bn_node.in.back());
   conv.out = bn_node.out;

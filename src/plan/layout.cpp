@@ -62,6 +62,12 @@ class LayoutChooser {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       resolve(static_cast<int>(i));
     }
+    for (const auto& [copy_of, copy] : copies_) {
+      Value& value = graph_.value(copy_of);
+      if (value.desc.layout.kind != Layout::Kind::any) continue;
+      value.desc.layout = Layout::nchw();
+      store(value);
+    }
     std::stable_sort(insertions_.begin(), insertions_.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     plan_edit::insert_before(graph_, insertions_);
@@ -79,7 +85,7 @@ class LayoutChooser {
       const bool plain = value.kind == ValueKind::input || value.kind == ValueKind::statistics ||
                          (parameter && value.desc.shape.rank() < 2) || !blocked_;
       value.desc.layout = plain ? Layout::nchw() : Layout::any();
-      if (!parameter) continue;
+      if (!parameter || is_derived_copy(value)) continue;
       const auto stored = context_.parameters.find(name_of_parameter(value));
       if (stored != context_.parameters.end()) value.desc.layout = stored->second.layout;
       if (value.desc.layout.kind != Layout::Kind::any) store(value);
@@ -91,27 +97,42 @@ class LayoutChooser {
     }
   }
 
+  // A copy of a weight that this program derives itself: read in as many layouts as its readers want.
+  bool is_derived_copy(const Value& value) const {
+    return value.kind == ValueKind::weight_copy &&
+           !keeps_weight_copies(*context_.backend, value.desc.dtype);
+  }
+  ValueId master(const Value& value) const {
+    return graph_.parameters[static_cast<size_t>(value.parameter)].value;
+  }
   std::string name_of_parameter(const Value& value) const {
     return graph_.parameters[static_cast<size_t>(value.parameter)].name();
   }
   // A weight and its copy have one layout.
   void store(const Value& value) {
-    const ValueId weight = graph_.parameters[static_cast<size_t>(value.parameter)].value;
+    const ValueId weight = master(value);
     for (Value& other : graph_.values) {
       const bool related =
           (other.kind == ValueKind::weight || other.kind == ValueKind::weight_copy) &&
-          other.parameter == value.parameter;
+          other.parameter == value.parameter && !is_derived_copy(other);
       if (related) other.desc.layout = value.desc.layout;
     }
     context_.parameters[name_of_parameter(value)] = graph_.value(weight).desc;
+  }
+
+  // The weight of a gradient whose layout was chosen before its own.
+  void store_as(const Value& gradient) {
+    Value& weight = graph_.value(master(gradient));
+    if (weight.desc.layout.kind != Layout::Kind::any) return;
+    weight.desc.layout = gradient.desc.layout;
+    store(weight);
   }
 
   // A gradient is kept as its weight is.
   void bind_gradient(ValueId v) {
     Value& value = graph_.value(v);
     if (value.kind != ValueKind::gradient || value.desc.layout.kind != Layout::Kind::any) return;
-    const ValueId weight = graph_.parameters[static_cast<size_t>(value.parameter)].value;
-    value.desc = graph_.value(weight).desc;
+    value.desc = graph_.value(master(value)).desc;
   }
 
   void resolve(int index) {
@@ -126,6 +147,10 @@ class LayoutChooser {
     const OpDesc chosen = context_.backend->resolve(asked);
     for (size_t i = 0; i < node.in.size(); ++i) {
       Value& value = graph_.value(node.in[i]);
+      if (is_derived_copy(value)) {
+        node.in[i] = reordered(master(value), chosen.in[i], index);
+        continue;
+      }
       if (value.desc == chosen.in[i]) continue;
       if (value.desc.layout.kind == Layout::Kind::any) {
         value.desc = chosen.in[i];
@@ -141,6 +166,7 @@ class LayoutChooser {
       Value& value = graph_.value(node.out[i]);
       if (value.desc.layout.kind == Layout::Kind::any) {
         value.desc = chosen.out[i];
+        if (value.kind == ValueKind::gradient) store_as(value);
       } else if (!(value.desc == chosen.out[i])) {
         throw InternalError(node.layer +
                             ": the backend changed a fixed output layout: " + asked.str());
@@ -160,9 +186,14 @@ class LayoutChooser {
     const bool constant = kind == ValueKind::weight || kind == ValueKind::weight_copy ||
                           kind == ValueKind::state || prepared != prepared_.end();
     const int at = prepared == prepared_.end() ? index : prepared->second + 1;
-    const ValueId copy =
-        graph_.add_value({.name = graph_.value(v).name + "/" + desc.layout.str(), .desc = desc});
-    insertions_.emplace_back(at, Node{.op = Reorder{},
+    Reorder op;
+    std::string name = graph_.value(v).name + "/" + desc.layout.str();
+    if (const DType type = graph_.value(v).desc.dtype; desc.dtype != type) {
+      op.type = desc.dtype;
+      name += std::string("/") + name_of(desc.dtype);
+    }
+    const ValueId copy = graph_.add_value({.name = name, .desc = desc});
+    insertions_.emplace_back(at, Node{.op = op,
                                       .in = {v},
                                       .out = {copy},
                                       .layer = reader.layer,

@@ -118,6 +118,23 @@ class Lowering {
 
 }  // namespace
 
+}  // namespace resnet::plan_passes
+
+bool resnet::keeps_weight_copies(const Backend& backend, DType math) {
+  if (math == DType::f32) return false;
+  const TensorDesc weights{.shape = {1}, .dtype = DType::f32, .layout = Layout::nchw()};
+  TensorDesc copy = weights;
+  copy.dtype = math;
+  return backend
+      .supports({.op = SgdUpdate{.copy_type = math},
+                 .in = {weights, {.shape = {4}, .dtype = DType::f64, .layout = Layout::nchw()}},
+                 .out = {weights, weights, copy},
+                 .accumulate = {}})
+      .ok;
+}
+
+namespace resnet::plan_passes {
+
 void lower_precision(Graph& graph, DType math, bool training) {
   if (math == DType::f32) return;
   if (!is_low(math)) throw InternalError(std::string("math in ") + name_of(math));

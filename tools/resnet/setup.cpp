@@ -67,6 +67,17 @@ void start_threads() {
   LOG(INFO) << setup_threads(FLAGS_threads, bind);
 }
 
+// Why the backend does not compute in this precision, or "".
+std::string refusal_of(SolverParameter::Math math, const Backend& backend) {
+  if (math == SolverParameter::FLOAT32) return "";
+  const TensorDesc values{.shape = {1, 1, 1, 1},
+                          .dtype = math == SolverParameter::BFLOAT16 ? DType::bf16 : DType::f16,
+                          .layout = Layout::any()};
+  const Support support =
+      backend.supports({.op = Relu{}, .in = {values}, .out = {values}, .accumulate = {}});
+  return support.ok ? "" : support.reason;
+}
+
 std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std::string> choices) {
   const SolverParameter::Math math = math_of_flag();
   start_threads();
@@ -75,9 +86,9 @@ std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std
   }
   std::shared_ptr<Backend> backend =
       FLAGS_backend.empty() ? open_device(wanted) : make_backend(FLAGS_backend);
-  if (math != SolverParameter::FLOAT32 && backend->name() == "onednn") {
-    throw DeviceError("--math=" + FLAGS_math + " (or the solver's math)" +
-                      ": the CPU backend computes in float32 only; use --math=FLOAT32");
+  if (const std::string refusal = refusal_of(math, *backend); !refusal.empty()) {
+    throw DeviceError("--math=" + FLAGS_math + " (or the solver's math): " + refusal +
+                      "; use --math=FLOAT32");
   }
   BackendOptions options;
   options.tune = FLAGS_tune;

@@ -14,13 +14,15 @@ using Pair = std::array<int64_t, 2>;  // {height, width}
 // dst extent = (in + 2 pad - (dilation (k-1) + 1)) / stride + 1, rounded down.
 // forward:          in src, weights (O, C/groups, kh, kw) [, bias (O)] [, addend like dst]; out dst
 //                   sum: dst = conv + bias + addend; then relu
+//                   fixed_weights: they rarely change, so a backend may want them in a form that takes
+//                   time to prepare (inference)
 // backward_data:    in diff_dst, weights; out diff_src        (bias, sum, relu must be false)
 // backward_weights: in src, diff_dst; out diff_weights [, diff_bias]
 struct Convolution {
   int64_t num_output = 0;
   Pair kernel{1, 1}, stride{1, 1}, pad{0, 0}, dilation{1, 1};
   int64_t groups = 1;
-  bool bias = false, sum = false, relu = false;
+  bool bias = false, sum = false, relu = false, fixed_weights = false;
   friend bool operator==(const Convolution&, const Convolution&) = default;
 };
 

@@ -28,6 +28,11 @@ struct PlanOptions {
   DType math = DType::f32;
 };
 
+// Whether the Net keeps copies of the weights in `math`, which the update writes (SgdUpdate). Where the
+// backend's update writes none, every program derives its own from the weights, in the layouts that its
+// convolutions want.
+bool keeps_weight_copies(const Backend& backend, DType math);
+
 // What the programs of one Net share.
 struct PlanContext {
   Backend* backend = nullptr;

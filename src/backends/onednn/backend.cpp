@@ -18,6 +18,16 @@ int forward_inputs(const OpDesc& desc) {
   return desc.pass == Pass::forward ? n : n - 1;  // Eltwise backward: diff_dst and the n inputs
 }
 
+// Ops whose activations may be bf16.
+bool computes_bf16(const Op& op) {
+  return std::holds_alternative<Convolution>(op) || std::holds_alternative<BatchNorm>(op) ||
+         std::holds_alternative<Scale>(op) || std::holds_alternative<Relu>(op) ||
+         std::holds_alternative<Eltwise>(op) || std::holds_alternative<Pooling>(op) ||
+         std::holds_alternative<Dropout>(op) || std::holds_alternative<Concat>(op) ||
+         std::holds_alternative<Slice>(op) || std::holds_alternative<Reshape>(op) ||
+         std::holds_alternative<IdentityShortcut>(op) || std::holds_alternative<Reorder>(op);
+}
+
 // Why the operands are none that this backend computes with, or "".
 std::string refuse_operands(const OpDesc& desc) {
   const auto operands = signature(desc.op, desc.pass, forward_inputs(desc));
@@ -28,9 +38,10 @@ std::string refuse_operands(const OpDesc& desc) {
   }
   for (const auto* tensors : {&desc.in, &desc.out}) {
     for (const TensorDesc& t : *tensors) {
-      if (t.dtype == DType::bf16 || t.dtype == DType::f16) {
-        return std::string("type ") + name_of(t.dtype) + "; onednn computes in f32 only";
-      }
+      if (t.dtype == DType::f16) return "type f16; onednn computes in f32 and bf16";
+      if (t.dtype != DType::bf16) continue;
+      if (!bf16_refusal().empty()) return bf16_refusal();
+      if (!computes_bf16(desc.op)) return "type bf16; onednn computes this op in f32 only";
     }
   }
   // Where f64 is no gradient check: clocks, learning rates, saved statistics, states of training.

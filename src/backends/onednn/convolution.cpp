@@ -1,4 +1,5 @@
-// Convolution by oneDNN's direct algorithm.
+// Convolution by oneDNN: directly, or, where that is faster, by Winograd's algorithm F(4x4, 3x3). bf16: sums
+// in f32, gradients of weights in f32.
 #include <optional>
 
 #include "backends/onednn/implementation.h"
@@ -12,6 +13,7 @@ using ForwardPd = dnnl::convolution_forward::primitive_desc;
 using DataPd = dnnl::convolution_backward_data::primitive_desc;
 using WeightsPd = dnnl::convolution_backward_weights::primitive_desc;
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+constexpr auto kWinograd = dnnl::algorithm::convolution_winograd;
 
 // Memory of the three tensors that every pass speaks of.
 struct Memories {
@@ -40,6 +42,7 @@ class Problem {
   }
 
   DType type() const { return type_; }
+  MemoryDesc any_gradient() const { return any_md(weights_, DType::f32); }
   Memories any() const {
     return {any_md(src_, type_), any_md(weights_, type_), any_md(dst_, type_)};
   }
@@ -47,10 +50,38 @@ class Problem {
   Memories plain() const {
     return {plain_md(src_, type_), any_md(weights_, type_), plain_md(dst_, type_)};
   }
+  // Activations in blocks of channels, where there are enough.
+  Memories blocked(const Layouts& layouts) const {
+    const int block = preferred_block();
+    const auto activation = [&](const dnnl::memory::dims& dims) {
+      const bool enough = dims[1] >= block;
+      return layouts.md({Shape(dims), type_, enough ? Layout::blocked(block) : Layout::nchw()});
+    };
+    return {activation(src_), any_md(weights_, type_), activation(dst_)};
+  }
   MemoryDesc plain_weights() const { return plain_md(weights_, type_); }
-  MemoryDesc bias() const { return plain_md({dst_[1]}, type_); }
+  MemoryDesc plain_gradient() const { return plain_md(weights_, DType::f32); }
+  MemoryDesc bias() const { return plain_md({dst_[1]}, DType::f32); }
 
-  ForwardPd forward(const Memories& m, bool with_sum = false) const {
+  // Whether Winograd's algorithm is the faster one in a pass: a rule that depends on nothing but the
+  // shapes, from measurements of all 3x3 convolutions of the CIFAR nets and ResNet-18 and 50
+  // (docs/performance.md). Weights take long to transform where there are few 4x4 tiles, unless that is
+  // done once.
+  bool suits_winograd(Pass pass) const {
+    const Pair ones{1, 1}, threes{3, 3};
+    if (type_ != DType::f32 || preferred_block() != 16 || op_.kernel != threes ||
+        op_.stride != ones || op_.dilation != ones || op_.pad != ones || op_.groups != 1) {
+      return false;
+    }
+    const int64_t channels = std::min(src_[1], dst_[1]);
+    if (src_[1] % 16 != 0 || dst_[1] % 16 != 0) return false;
+    if (op_.fixed_weights) return channels >= 32;
+    const int64_t tiles = dst_[0] * ((dst_[2] + 3) / 4) * ((dst_[3] + 3) / 4);
+    return channels >= (pass == Pass::backward_weights ? 64 : 32) && tiles >= 48;
+  }
+
+  ForwardPd forward(const Memories& m, bool with_sum = false,
+                    dnnl::algorithm algorithm = kDirect) const {
     dnnl::primitive_attr attributes = default_attributes();
     dnnl::post_ops steps;
     if (with_sum) steps.append_sum();
@@ -58,30 +89,31 @@ class Problem {
       if (op_.relu) steps.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
       attributes.set_post_ops(steps);
     }
-    constexpr auto kKind = dnnl::prop_kind::forward_training;
+    const auto kind =
+        op_.fixed_weights ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
     if (op_.bias) {
-      return {{kKind, kDirect, m.src, m.weights, bias(), m.dst, strides_, dilates_, pads_, pads_},
+      return {{kind, algorithm, m.src, m.weights, bias(), m.dst, strides_, dilates_, pads_, pads_},
               attributes,
               engine()};
     }
-    return {{kKind, kDirect, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
+    return {{kind, algorithm, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
             attributes,
             engine()};
   }
-  DataPd backward_data(const Memories& m) const {
-    return {{kDirect, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
+  DataPd backward_data(const Memories& m, dnnl::algorithm algorithm = kDirect) const {
+    return {{algorithm, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
             default_attributes(),
             engine(),
             forward(any())};
   }
-  WeightsPd backward_weights(const Memories& m) const {
+  WeightsPd backward_weights(const Memories& m, dnnl::algorithm algorithm = kDirect) const {
     if (op_.bias) {
-      return {{kDirect, m.src, m.weights, bias(), m.dst, strides_, dilates_, pads_, pads_},
+      return {{algorithm, m.src, m.weights, bias(), m.dst, strides_, dilates_, pads_, pads_},
               default_attributes(),
               engine(),
               forward(any())};
     }
-    return {{kDirect, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
+    return {{algorithm, m.src, m.weights, m.dst, strides_, dilates_, pads_, pads_},
             default_attributes(),
             engine(),
             forward(any())};
@@ -93,19 +125,43 @@ class Problem {
   dnnl::memory::dims src_, weights_, dst_, strides_, dilates_, pads_;
 };
 
+// make(kWinograd) if that is the faster algorithm and the library knows it for these layouts, else
+// make(kDirect).
+template <class Make>
+auto by_best_algorithm(const Problem& problem, Pass pass, const Make& make) {
+  if (problem.suits_winograd(pass)) {
+    try {
+      return make(kWinograd);
+    } catch (const dnnl::error& e) {
+      if (e.status != dnnl_unimplemented) throw;
+    }
+  }
+  return make(kDirect);
+}
+
 bool is_slow(const dnnl::primitive_desc_base& pd) {
   return std::string(pd.impl_info_str()).find("ref") != std::string::npos;
 }
 
-// The layouts for all passes of a convolution: what oneDNN likes best for forward if it computes the
-// gradient of the weights with the same layouts, else row-major activations.
+// Whether our own kernels compute in this layout.
+bool is_known(const Layout& layout) {
+  return layout.is_plain() || layout.kind == Layout::Kind::blocked;
+}
+
+// The layouts for all passes of a convolution: what oneDNN likes best for forward, blocks, or row-major
+// activations: the first that our own kernels know and in which it also computes the gradient of the
+// weights (in f32 with weights of the same layout).
 Memories preferred_memories(const Problem& problem, Layouts& layouts) {
-  for (const Memories& wish : {problem.any(), problem.plain()}) {
+  for (const Memories& wish : {problem.any(), problem.blocked(layouts), problem.plain()}) {
     const ForwardPd forward = problem.forward(wish);
     const Memories found{forward.src_desc(), forward.weights_desc(), forward.dst_desc()};
-    const bool known = layouts.activation(found.src).kind != Layout::Kind::opaque &&
-                       layouts.activation(found.dst).kind != Layout::Kind::opaque;
-    if (known && !is_slow(forward) && !is_slow(problem.backward_weights(found))) return found;
+    if (!is_known(layouts.activation(found.src)) || !is_known(layouts.activation(found.dst)) ||
+        is_slow(forward)) {
+      continue;
+    }
+    Memories gradient = found;
+    if (problem.type() != DType::f32) gradient.weights = problem.any_gradient();
+    if (!is_slow(problem.backward_weights(gradient))) return found;
   }
   Memories plain = problem.plain();
   plain.weights = problem.plain_weights();
@@ -150,6 +206,14 @@ Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layou
   const Problem problem(op, src, weights, dst);
   Memories m = preferred_memories(problem, layouts);
   m.dst = fixed_or(dst, m.dst, layouts);
+  const auto describe = [problem, sum = op.sum, m, any_weights = problem.any().weights] {
+    return by_best_algorithm(problem, Pass::forward, [&](dnnl::algorithm algorithm) {
+      Memories wish = m;
+      if (algorithm == kWinograd) wish.weights = any_weights;
+      return problem.forward(wish, sum, algorithm);
+    });
+  };
+  m.weights = describe().weights_desc();
   src.layout = layouts.activation(m.src);
   weights.layout = layouts.weights(m.weights);
   dst.layout = layouts.activation(m.dst);
@@ -160,7 +224,7 @@ Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layou
     result.in_place = {{0, static_cast<int>(addend)}};
   }
   result.make = [=, bytes = layouts.bytes(dst)]() -> std::shared_ptr<const Kernel> {
-    const ForwardPd pd = problem.forward(m, op.sum);
+    const ForwardPd pd = describe();
     std::vector<Binding> bindings{{DNNL_ARG_SRC, m.src, false, 0},
                                   {DNNL_ARG_WEIGHTS, m.weights, false, 1},
                                   {DNNL_ARG_DST, m.dst, true, 0}};
@@ -186,17 +250,22 @@ Implementation backward_data(const Convolution& op, const OpDesc& desc, Layouts&
   const MemoryDesc wish = plain_src ? problem.any().src : preferred.src;
   Memories m{fixed_or(diff_src, wish, layouts),
              fixed_weights_or(weights, any_weights, problem, layouts), preferred.dst};
-  DataPd pd = problem.backward_data(m);
+  const auto describe = [problem](const Memories& wish) {
+    return by_best_algorithm(problem, Pass::backward_data, [&](dnnl::algorithm algorithm) {
+      return problem.backward_data(wish, algorithm);
+    });
+  };
+  DataPd pd = describe(m);
   if (is_slow(pd)) {
     m.weights = any_weights;
-    pd = problem.backward_data(m);
+    pd = describe(m);
   }
   m = {pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc()};
   diff_src.layout = layouts.activation(m.src);
   weights.layout = layouts.weights(m.weights);
   diff_dst.layout = layouts.activation(m.dst);
-  result.make = [problem, m] {
-    const DataPd found = problem.backward_data(m);
+  result.make = [describe, m] {
+    const DataPd found = describe(m);
     return std::make_shared<PrimitiveKernel>(
         dnnl::convolution_backward_data(found), found,
         std::vector<Binding>{{DNNL_ARG_DIFF_DST, m.dst, false, 0},
@@ -212,13 +281,22 @@ Implementation backward_weights(const Convolution& op, const OpDesc& desc, Layou
   TensorDesc& diff_weights = result.desc.out[0];
   const Problem problem(op, src, diff_weights, diff_dst);
   Memories m = preferred_memories(problem, layouts);
-  m.weights = fixed_weights_or(diff_weights, m.weights, problem, layouts);
+  if (diff_weights.layout.is_plain()) {
+    m.weights = problem.plain_gradient();
+  } else if (problem.type() == DType::f32) {
+    m.weights = fixed_or(diff_weights, m.weights, layouts);
+  } else {
+    m.weights = fixed_or(diff_weights, problem.any_gradient(), layouts);
+    m.weights = problem.backward_weights(m).diff_weights_desc();
+  }
   src.layout = layouts.activation(m.src);
   diff_dst.layout = layouts.activation(m.dst);
   diff_weights.layout = layouts.weights(m.weights);
   if (op.bias) result.desc.out[1].layout = nchw_if_any(result.desc.out[1].layout);
   result.make = [=] {
-    const WeightsPd pd = problem.backward_weights(m);
+    const WeightsPd pd = by_best_algorithm(
+        problem, Pass::backward_weights,
+        [&](dnnl::algorithm algorithm) { return problem.backward_weights(m, algorithm); });
     std::vector<Binding> bindings{{DNNL_ARG_SRC, m.src, false, 0},
                                   {DNNL_ARG_DIFF_DST, m.dst, false, 1},
                                   {DNNL_ARG_DIFF_WEIGHTS, m.weights, true, 0}};

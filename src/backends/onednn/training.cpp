@@ -11,7 +11,7 @@ namespace resnet::onednn {
 Implementation implement(const SgdUpdate& op, const OpDesc& desc, Layouts& layouts) {
   if (op.copy_type != DType::f32) {
     return refuse(desc, std::string("a copy of the weights in ") + name_of(op.copy_type) +
-                            "; onednn computes in f32 only");
+                            "; with onednn every program derives its own");
   }
   Implementation result{"", desc};
   share_plain_layout(result, {});
