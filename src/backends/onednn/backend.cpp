@@ -28,9 +28,8 @@ std::string refuse_operands(const OpDesc& desc) {
   }
   for (const auto* tensors : {&desc.in, &desc.out}) {
     for (const TensorDesc& t : *tensors) {
-      if (t.dtype == DType::bf16 || t.dtype == DType::f16) {
-        return std::string("type ") + name_of(t.dtype) + "; onednn computes in f32 only";
-      }
+      if (t.dtype == DType::f16) return "type f16; onednn computes in f32 and bf16";
+      if (t.dtype == DType::bf16 && !bf16_refusal().empty()) return bf16_refusal();
     }
   }
   // Where f64 is no gradient check: clocks, learning rates, saved statistics, states of training.
