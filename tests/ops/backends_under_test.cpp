@@ -37,12 +37,20 @@ const Gpu& gpu() {
   return gpu;
 }
 
+// Why a backend cannot compute in a type at all, or "".
+std::string obstacle(const Backend& backend, DType type) {
+  return backend
+      .supports(describe_pass(Relu{}, Pass::forward, {{Shape{1, 1}, type, Layout::any()}}))
+      .reason;
+}
+
 }  // namespace
 
 const std::string& gpu_obstacle() { return gpu().obstacle; }
 
 const std::vector<BackendUnderTest>& backends_under_test() {
   static const std::vector<BackendUnderTest> all = [] {
+    const std::vector<std::pair<DType, std::string>> both{{DType::bf16, ""}, {DType::f16, ""}};
     std::vector<BackendUnderTest> backends{
         {"onednn",
          make_backend("onednn"),
@@ -51,9 +59,11 @@ const std::vector<BackendUnderTest>& backends_under_test() {
           "bn_global_add_stride2", "draw_batch", "draw_batch_mean_image",
           "draw_batch_mean_of_window"}},
         {"reference_module", make_backend(module_path()), &small_cases()},
-        {"cuda", make_backend(emulated_cuda_path()), &all_cases()},
+        {"cuda", make_backend(emulated_cuda_path()), &all_cases(), {}, both},
     };
-    if (gpu().backend) backends.push_back({"cuda_gpu", gpu().backend, &all_cases()});
+    BackendUnderTest& onednn = backends[0];
+    onednn.narrow_types = {{DType::bf16, obstacle(*onednn.backend, DType::bf16)}};
+    if (gpu().backend) backends.push_back({"cuda_gpu", gpu().backend, &all_cases(), {}, both});
     return backends;
   }();
   return all;

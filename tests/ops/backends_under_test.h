@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cases.h"
@@ -17,6 +18,8 @@ struct BackendUnderTest {
   const std::vector<Case>* cases;
   // Cases that the backend need not support. Everything else in the table must work, so that a missing op fails.
   std::vector<std::string> exempt = {};
+  // The 16-bit types that the ops are tested in, each with why it cannot be on this machine, or "".
+  std::vector<std::pair<DType, std::string>> narrow_types = {};
 
   bool may_refuse(const Case& c, Pass pass) const;
 };

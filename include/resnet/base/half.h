@@ -1,11 +1,11 @@
-// The two 16-bit floating-point types, as values in memory: bfloat16 (8 bits of exponent, 7 of
-// mantissa) and IEEE 754 binary16 (5 and 10). Arithmetic is done in float; conversions round to the
-// nearest, ties to even. The same functions on host and device.
+// Conversions of the two 16-bit floating-point types, which are values in memory only: arithmetic is
+// done in float. They round to the nearest, ties to even. The same functions on host and device.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+#include "resnet/base/half_types.h"
 #include "resnet/base/random.h"  // RESNET_HOST_DEVICE
 
 #if defined(__CUDA_ARCH__)
@@ -14,13 +14,6 @@
 #endif
 
 namespace resnet {
-
-struct bf16 {
-  uint16_t bits;
-};
-struct f16 {
-  uint16_t bits;
-};
 
 namespace half_bits {
 

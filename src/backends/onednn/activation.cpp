@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "backends/onednn/channelwise.h"
+#include "resnet/base/half.h"
 #include "resnet/base/random.h"
 
 namespace resnet::onednn {
@@ -25,33 +26,37 @@ struct ScaleView {
   }
 };
 
+template <class T>
 void scale_forward(const Scale& op, const KernelArgs& args) {
   const ScaleView view(op, args.in[0].desc.shape);
-  const float *src = args.in[0].as<float>(), *gamma = args.in[1].as<float>();
+  const T* src = args.in[0].as<T>();
+  const float* gamma = args.in[1].as<float>();
   const float* beta = op.bias ? args.in[2].as<float>() : nullptr;
-  float* dst = args.out[0].as<float>();
+  T* dst = args.out[0].as<T>();
   parallel_for(view.middle, 1, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       const float shift = beta == nullptr ? 0.0f : beta[m];
-      view.for_elements(m, [&](int64_t i) { dst[i] = src[i] * gamma[m] + shift; });
+      view.for_elements(
+          m, [&](int64_t i) { dst[i] = from_float<T>(to_float(src[i]) * gamma[m] + shift); });
     }
   });
 }
 
+template <class T>
 void scale_backward(const Scale& op, const OpDesc& desc, const KernelArgs& args) {
   const ScaleView view(op, desc.in[1].shape);
-  const float *diff_dst = args.in[0].as<float>(), *src = args.in[1].as<float>();
+  const T *diff_dst = args.in[0].as<T>(), *src = args.in[1].as<T>();
   const float* gamma = args.in[2].as<float>();
-  float* diff_src = args.out[0].as<float>();
+  T* diff_src = args.out[0].as<T>();
   const bool accumulate = desc.accumulates(0);
   parallel_for(view.middle, 1, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       double sum = 0, product = 0;
       view.for_elements(m, [&](int64_t i) {
-        const float d = diff_dst[i];
+        const float d = to_float(diff_dst[i]);
         sum += d;
-        product += static_cast<double>(d) * src[i];
-        diff_src[i] = (accumulate ? diff_src[i] : 0.0f) + d * gamma[m];
+        product += static_cast<double>(d) * to_float(src[i]);
+        diff_src[i] = from_float<T>((accumulate ? to_float(diff_src[i]) : 0.0f) + d * gamma[m]);
       });
       put(args.out[1], m, product, desc.accumulates(1));
       if (op.bias) put(args.out[2], m, sum, desc.accumulates(2));
@@ -62,11 +67,12 @@ void scale_backward(const Scale& op, const OpDesc& desc, const KernelArgs& args)
 // Images that share no byte of the mask with others.
 constexpr int64_t kImagesPerByte = 8;
 
+template <class T>
 void dropout_forward(const Dropout& op, const KernelArgs& args) {
-  const float* src = args.in[0].as<float>();
+  const T* src = args.in[0].as<T>();
   const double* clock = args.in[1].as<double>();
   const auto seed = static_cast<uint64_t>(clock[0]), position = static_cast<uint64_t>(clock[1]);
-  float* dst = args.out[0].as<float>();
+  T* dst = args.out[0].as<T>();
   uint8_t* mask = args.out[1].as<uint8_t>();
   const Shape& shape = args.in[0].desc.shape;
   const int64_t images = shape[0], size = shape.count_from(1);
@@ -77,22 +83,23 @@ void dropout_forward(const Dropout& op, const KernelArgs& args) {
       Random random(seed, position + static_cast<uint64_t>(n), Use::dropout, op.layer_id);
       for (int64_t i = n * size; i < (n + 1) * size; ++i) {
         const bool keep = random.uniform() >= op.ratio;
-        dst[i] = keep ? src[i] * scale : 0.0f;
+        dst[i] = from_float<T>(keep ? to_float(src[i]) * scale : 0.0f);
         mask[i / 8] = static_cast<uint8_t>(mask[i / 8] | (keep ? 1u << (i % 8) : 0u));
       }
     }
   });
 }
 
+template <class T>
 void dropout_backward(const Dropout& op, bool accumulate, const KernelArgs& args) {
-  const float* diff_dst = args.in[0].as<float>();
+  const T* diff_dst = args.in[0].as<T>();
   const uint8_t* mask = args.in[1].as<uint8_t>();
-  float* diff_src = args.out[0].as<float>();
+  T* diff_src = args.out[0].as<T>();
   const float scale = static_cast<float>(1 / (1 - op.ratio));
   parallel_flat(args.out[0].desc.count(), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const float d = ((mask[i / 8] >> (i % 8)) & 1) != 0 ? diff_dst[i] * scale : 0.0f;
-      diff_src[i] = accumulate ? diff_src[i] + d : d;
+      const float d = ((mask[i / 8] >> (i % 8)) & 1) != 0 ? to_float(diff_dst[i]) * scale : 0.0f;
+      diff_src[i] = from_float<T>(accumulate ? to_float(diff_src[i]) + d : d);
     }
   });
 }
@@ -109,19 +116,23 @@ Implementation implement(const Relu& op, const OpDesc& desc, Layouts&) {
   const auto slope = static_cast<float>(op.slope);
   const bool accumulate = desc.accumulates(0);
   const int64_t n = result.desc.out[0].storage_count();
-  result.make = [=] {
-    const FlatKernels& flat = vector_kernels().flat;
-    return own_kernel(own_impl(layout), 0, [=](const KernelArgs& args) {
-      float* out = args.out[0].as<float>();
-      const float *a = args.in[0].as<float>(), *b = args.in.back().as<float>();
-      parallel_flat(n, [=](int64_t begin, int64_t end) {
-        if (forward) {
-          flat.relu(a + begin, out + begin, end - begin, slope, accumulate);
-        } else {
-          flat.relu_backward(a + begin, b + begin, out + begin, end - begin, slope, accumulate);
-        }
-      });
+  result.make = [=, type = result.desc.out[0].dtype] {
+    Run run = for_storage(type, [=]<class T>(T) -> Run {
+      const ActivationKernels<T>& kernels = activation_kernels<T>();
+      return [=, &kernels](const KernelArgs& args) {
+        T* out = args.out[0].as<T>();
+        const T *a = args.in[0].as<T>(), *b = args.in.back().as<T>();
+        parallel_flat(n, [=, &kernels](int64_t begin, int64_t end) {
+          if (forward) {
+            kernels.relu(a + begin, out + begin, end - begin, slope, accumulate);
+          } else {
+            kernels.relu_backward(a + begin, b + begin, out + begin, end - begin, slope,
+                                  accumulate);
+          }
+        });
+      };
     });
+    return own_kernel(own_impl(layout, type), 0, std::move(run));
   };
   return result;
 }
@@ -140,13 +151,16 @@ Implementation implement(const Scale& op, const OpDesc& desc, Layouts&) {
     result.accumulable = {0, 1, 2};
   }
   result.make = [op, resolved = result.desc, forward] {
-    return own_kernel("plain", 0, [=](const KernelArgs& args) {
-      if (forward) {
-        scale_forward(op, args);
-      } else {
-        scale_backward(op, resolved, args);
-      }
+    Run run = for_storage(resolved.out[0].dtype, [=]<class T>(T) -> Run {
+      return [=](const KernelArgs& args) {
+        if (forward) {
+          scale_forward<T>(op, args);
+        } else {
+          scale_backward<T>(op, resolved, args);
+        }
+      };
     });
+    return own_kernel("plain", 0, std::move(run));
   };
   return result;
 }
@@ -157,14 +171,17 @@ Implementation implement(const Dropout& op, const OpDesc& desc, Layouts&) {
   share_plain_layout(result, {out_slot(0), in_slot(0)});
   if (desc.pass == Pass::backward) result.accumulable = {0};
   const bool accumulate = desc.accumulates(0);
-  result.make = [=, pass = desc.pass] {
-    return own_kernel("plain", 0, [=](const KernelArgs& args) {
-      if (pass == Pass::forward) {
-        dropout_forward(op, args);
-      } else {
-        dropout_backward(op, accumulate, args);
-      }
+  result.make = [=, pass = desc.pass, type = desc.out[0].dtype] {
+    Run run = for_storage(type, [=]<class T>(T) -> Run {
+      return [=](const KernelArgs& args) {
+        if (pass == Pass::forward) {
+          dropout_forward<T>(op, args);
+        } else {
+          dropout_backward<T>(op, accumulate, args);
+        }
+      };
     });
+    return own_kernel("plain", 0, std::move(run));
   };
   return result;
 }

@@ -54,7 +54,6 @@ struct PassBase {
   OpDesc desc;
   Operands operands;
   ChannelBlocks blocks;
-  const BlockKernels* kernels;
 
   PassBase(const BatchNorm& o, Source from, const OpDesc& d, const Layout& layout)
       : op(o),
@@ -62,8 +61,7 @@ struct PassBase {
         desc(d),
         operands(o, from, d.pass),
         blocks(d.in[static_cast<size_t>(operands.src)].shape, layout,
-               from == Source::batch ? o.group_size : 0),
-        kernels(block_kernels(blocks.width)) {}
+               from == Source::batch ? o.group_size : 0) {}
 
   // Operand `index`, null when it is -1.
   static const Tensor* find(std::span<const Tensor> tensors, int index) {
@@ -121,18 +119,20 @@ class Forward : PassBase {
 
   int64_t scratch_bytes() const { return scratch_.bytes(); }
 
+  template <class T>
   void run(const KernelArgs& args) const {
+    const BlockKernels<T>* const kernels = block_kernels<T>(blocks.width);
     const UnitNumbers numbers(reinterpret_cast<float*>(args.scratch + numbers_), kForwardNumbers,
                               blocks.width);
     const bool writes_bits = blocks.width > 1;
     uint8_t* const mask = data<uint8_t>(args.out, operands.out_mask);
-    NormaliseRun base{};
-    base.src = data<float>(args.in, operands.src);
-    base.addend = data<float>(args.in, operands.addend);
-    base.dst = data<float>(args.out, 0);
+    NormaliseRun<T> base{};
+    base.src = data<T>(args.in, operands.src);
+    base.addend = data<T>(args.in, operands.addend);
+    base.dst = data<T>(args.out, 0);
     base.mask = writes_bits ? mask : nullptr;
     base.relu = op.relu;
-    base.stream = worth_streaming(base.dst, desc.out[0].storage_count(), {base.src, base.addend});
+    base.stream = worth_streaming(base.dst, desc.out[0].bytes(), {base.src, base.addend});
     const auto apply = [&](int64_t unit, int64_t chunk) {
       blocks.for_runs(unit, chunk, [&](int64_t offset, int64_t pixels) {
         kernels->normalise(at(base, offset, numbers, unit), pixels);
@@ -249,20 +249,22 @@ class Backward : PassBase {
 
   int64_t scratch_bytes() const { return scratch_.bytes(); }
 
+  template <class T>
   void run(const KernelArgs& args) const {
+    const BlockKernels<T>* const kernels = block_kernels<T>(blocks.width);
     const UnitNumbers numbers(reinterpret_cast<float*>(args.scratch + numbers_), kBackwardNumbers,
                               blocks.width);
-    NormaliseBackwardRun base{};
-    base.diff_dst = data<float>(args.in, operands.diff_dst);
-    base.src = data<float>(args.in, operands.src);
+    NormaliseBackwardRun<T> base{};
+    base.diff_dst = data<T>(args.in, operands.diff_dst);
+    base.src = data<T>(args.in, operands.src);
     base.mask = data<uint8_t>(args.in, operands.mask);
-    base.diff_src = data<float>(args.out, 0);
-    base.diff_addend = data<float>(args.out, operands.diff_addend);
+    base.diff_src = data<T>(args.out, 0);
+    base.diff_addend = data<T>(args.out, operands.diff_addend);
     base.accumulate_src = accumulates(0);
     base.accumulate_addend = accumulates(operands.diff_addend);
-    const int64_t floats = desc.out[0].storage_count();
-    const auto streams = [&](const float* out, bool accumulate) {
-      return !accumulate && worth_streaming(out, floats, {base.diff_dst, base.src});
+    const int64_t bytes = desc.out[0].bytes();
+    const auto streams = [&](const T* out, bool accumulate) {
+      return !accumulate && worth_streaming(out, bytes, {base.diff_dst, base.src});
     };
     base.stream_src = streams(base.diff_src, base.accumulate_src);
     base.stream_addend = streams(base.diff_addend, base.accumulate_addend);
@@ -351,8 +353,11 @@ std::function<std::shared_ptr<const Kernel>()> maker(const BatchNorm& op, Source
                                                      const OpDesc& desc, const Layout& layout) {
   return [=] {
     const auto kernel = std::make_shared<const PassKernel>(op, source, desc, layout);
-    return own_kernel(own_impl(layout), kernel->scratch_bytes(),
-                      [kernel](const KernelArgs& args) { kernel->run(args); });
+    const DType type = desc.out[0].dtype;
+    Run run = for_storage(type, [&]<class T>(T) -> Run {
+      return [kernel](const KernelArgs& args) { kernel->template run<T>(args); };
+    });
+    return own_kernel(own_impl(layout, type), kernel->scratch_bytes(), std::move(run));
   };
 }
 

@@ -3,13 +3,8 @@
 namespace resnet::onednn {
 namespace {
 
-constexpr int64_t kChunkFloats = 32768;  // 128 KiB
-constexpr int64_t kGrainFloats = 16384;  // work worth a thread
-
-template <class T>
-T* moved(T* pointer, int64_t offset) {
-  return pointer == nullptr ? nullptr : pointer + offset;
-}
+constexpr int64_t kChunkValues = 32768;  // 128 KiB of floats
+constexpr int64_t kGrainValues = 16384;  // work worth a thread
 
 }  // namespace
 
@@ -20,13 +15,13 @@ ChannelBlocks::ChannelBlocks(const Shape& shape, const Layout& layout, int64_t g
       groups(group_size == 0 ? 1 : shape[0] / group_size),
       width(layout.kind == Layout::Kind::blocked ? layout.tag : 1) {
   blocks = (channels + width - 1) / width;
-  chunk_pixels = kChunkFloats / width;
+  chunk_pixels = kChunkValues / width;
   chunks = (unit_pixels() + chunk_pixels - 1) / chunk_pixels;
 }
 
 int64_t ChannelBlocks::grain() const {
-  const int64_t floats = std::min(chunk_pixels, unit_pixels()) * width;
-  return std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(floats, 1));
+  const int64_t values = std::min(chunk_pixels, unit_pixels()) * width;
+  return std::max<int64_t>(1, kGrainValues / std::max<int64_t>(values, 1));
 }
 
 void ChannelBlocks::for_chunks(const std::function<void(int64_t, int64_t)>& f) const {
@@ -63,43 +58,6 @@ void ChannelBlocks::for_units(int64_t count, const std::function<void(int64_t)>&
   constexpr int64_t kGrainUnits = 16;
   parallel_for(count, kGrainUnits, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) f(unit);
-  });
-}
-
-NormaliseRun at(NormaliseRun run, int64_t offset, const UnitNumbers& numbers, int64_t unit) {
-  run.src += offset;
-  run.addend = moved(run.addend, offset);
-  run.dst += offset;
-  run.mask_offset = offset;
-  run.mean = numbers(unit, kMean);
-  run.scale = numbers(unit, kScale);
-  run.shift = numbers(unit, kShift);
-  return run;
-}
-
-NormaliseBackwardRun at(NormaliseBackwardRun run, int64_t offset, const UnitNumbers& numbers,
-                        int64_t unit) {
-  run.diff_dst += offset;
-  run.src += offset;
-  run.mask_offset = offset;
-  run.diff_src += offset;
-  run.diff_addend = moved(run.diff_addend, offset);
-  run.mean = numbers(unit, kBackMean);
-  run.scale = numbers(unit, kBackScale);
-  run.slope = numbers(unit, kBackSlope);
-  run.shift = numbers(unit, kBackShift);
-  return run;
-}
-
-void write_mask(const float* dst, uint8_t* mask, int64_t n) {
-  parallel_flat(n, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += 8) {
-      unsigned bits = 0;
-      for (int64_t k = 0; k < std::min<int64_t>(8, end - i); ++k) {
-        bits |= static_cast<unsigned>(dst[i + k] > 0) << k;
-      }
-      mask[i / 8] = static_cast<uint8_t>(bits);
-    }
   });
 }
 

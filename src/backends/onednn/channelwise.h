@@ -6,12 +6,13 @@
 #include <cstdint>
 
 #include "backends/onednn/implementation.h"
+#include "resnet/base/half.h"
 
 namespace resnet::onednn {
 
 // A tensor (N,C,..) with channel blocks of `width` (1: row-major), cut into units = (group of
 // images, channel block), and units into chunks of pixels that fit into the second cache. A pixel is
-// `width` floats. Cuts depend on shapes only: results do not depend on the number of threads.
+// `width` values. Cuts depend on shapes only: results do not depend on the number of threads.
 struct ChannelBlocks {
   int64_t channels, pixels, group_images, groups, blocks, chunk_pixels, chunks;
   int width;
@@ -22,7 +23,7 @@ struct ChannelBlocks {
   int64_t unit_pixels() const { return group_images * pixels; }  // per channel
   int64_t padded_channels() const { return blocks * width; }
 
-  // Calls f(offset in floats, pixels) for each contiguous run of a chunk.
+  // Calls f(offset in values, pixels) for each contiguous run of a chunk.
   template <class Function>
   void for_runs(int64_t unit, int64_t chunk, const Function& f) const {
     const int64_t group = unit / blocks, block = unit % blocks;
@@ -74,13 +75,46 @@ enum ForwardNumber { kMean, kScale, kShift, kForwardNumbers };
 // Those of NormaliseBackwardRun.
 enum BackwardNumber { kBackMean, kBackScale, kBackSlope, kBackShift, kBackwardNumbers };
 
-// `run` with its pointers moved to an offset (floats) and its numbers those of `unit`.
-NormaliseRun at(NormaliseRun run, int64_t offset, const UnitNumbers& numbers, int64_t unit);
-NormaliseBackwardRun at(NormaliseBackwardRun run, int64_t offset, const UnitNumbers& numbers,
-                        int64_t unit);
+// `run` with its pointers moved to an offset (values) and its numbers those of `unit`.
+template <class T>
+NormaliseRun<T> at(NormaliseRun<T> run, int64_t offset, const UnitNumbers& numbers, int64_t unit) {
+  run.src += offset;
+  if (run.addend != nullptr) run.addend += offset;
+  run.dst += offset;
+  run.mask_offset = offset;
+  run.mean = numbers(unit, kMean);
+  run.scale = numbers(unit, kScale);
+  run.shift = numbers(unit, kShift);
+  return run;
+}
+template <class T>
+NormaliseBackwardRun<T> at(NormaliseBackwardRun<T> run, int64_t offset, const UnitNumbers& numbers,
+                           int64_t unit) {
+  run.diff_dst += offset;
+  run.src += offset;
+  run.mask_offset = offset;
+  run.diff_src += offset;
+  if (run.diff_addend != nullptr) run.diff_addend += offset;
+  run.mean = numbers(unit, kBackMean);
+  run.scale = numbers(unit, kBackScale);
+  run.slope = numbers(unit, kBackSlope);
+  run.shift = numbers(unit, kBackShift);
+  return run;
+}
 
-// Writes the bits dst > 0 of n floats (row-major tensors, whose kernels do not).
-void write_mask(const float* dst, uint8_t* mask, int64_t n);
+// Writes the bits dst > 0 of n values (row-major tensors, whose kernels do not).
+template <class T>
+void write_mask(const T* dst, uint8_t* mask, int64_t n) {
+  parallel_flat(n, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += 8) {
+      unsigned bits = 0;
+      for (int64_t k = 0; k < std::min<int64_t>(8, end - i); ++k) {
+        bits |= static_cast<unsigned>(to_float(dst[i + k]) > 0) << k;
+      }
+      mask[i / 8] = static_cast<uint8_t>(bits);
+    }
+  });
+}
 
 // Scale with one number for each channel (axis 1).
 Implementation implement_channel_scale(const Scale& op, const OpDesc& desc);

@@ -4,6 +4,7 @@
 
 #include "backends/onednn/implementation.h"
 #include "backends/onednn/primitive.h"
+#include "resnet/base/half.h"
 
 namespace resnet::onednn {
 namespace {
@@ -35,15 +36,15 @@ Layout share_full_blocks(Implementation& implementation, const std::vector<Slot>
   return Layout::nchw();
 }
 
-// Copies `rows` rows of `floats` between arrays with row strides, in parallel.
-void copy_rows(float* dst, int64_t dst_stride, const float* src, int64_t src_stride, int64_t rows,
-               int64_t floats) {
-  constexpr int64_t kGrainFloats = 16384;
-  parallel_for(rows, std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(floats, 1)),
+// Copies `rows` rows of `bytes` between arrays with row strides in bytes, in parallel.
+void copy_rows(std::byte* dst, int64_t dst_stride, const std::byte* src, int64_t src_stride,
+               int64_t rows, int64_t bytes) {
+  constexpr int64_t kGrainBytes = 65536;
+  parallel_for(rows, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(bytes, 1)),
                [=](int64_t begin, int64_t end) {
                  for (int64_t r = begin; r < end; ++r) {
                    std::memcpy(dst + r * dst_stride, src + r * src_stride,
-                               static_cast<size_t>(floats) * sizeof(float));
+                               static_cast<size_t>(bytes));
                  }
                });
 }
@@ -64,23 +65,25 @@ struct ShortcutView {
         small_width(dst[3]) {}
 };
 
-template <int W>
-void add_or_copy(float* dst, const float* src, bool accumulate) {
-  for (int lane = 0; lane < W; ++lane) dst[lane] = src[lane] + (accumulate ? dst[lane] : 0.0f);
+template <int W, class T>
+void add_or_copy(T* dst, const T* src, bool accumulate) {
+  for (int lane = 0; lane < W; ++lane) {
+    dst[lane] = from_float<T>(to_float(src[lane]) + (accumulate ? to_float(dst[lane]) : 0.0f));
+  }
 }
 
-template <int W>
-void shortcut_forward(const ShortcutView& v, const float* src, float* dst, bool accumulate) {
+template <int W, class T>
+void shortcut_forward(const ShortcutView& v, const T* src, T* dst, bool accumulate) {
   const int64_t src_plane = v.height * v.width * W, dst_plane = v.small_height * v.small_width * W;
   parallel_for(v.images * v.small_blocks, 4, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t image = i / v.small_blocks, block = i % v.small_blocks;
-      float* to = dst + i * dst_plane;
+      T* to = dst + i * dst_plane;
       if (block >= v.large_blocks) {
-        if (!accumulate) std::fill_n(to, dst_plane, 0.0f);
+        if (!accumulate) std::fill_n(to, dst_plane, T{});
         continue;
       }
-      const float* from = src + (image * v.large_blocks + block) * src_plane;
+      const T* from = src + (image * v.large_blocks + block) * src_plane;
       for (int64_t y = 0; y < v.small_height; ++y) {
         for (int64_t x = 0; x < v.small_width; ++x, to += W) {
           add_or_copy<W>(to, from + (y * v.width + x) * v.stride * W, accumulate);
@@ -90,16 +93,15 @@ void shortcut_forward(const ShortcutView& v, const float* src, float* dst, bool 
   });
 }
 
-template <int W>
-void shortcut_backward(const ShortcutView& v, const float* diff_dst, float* diff_src,
-                       bool accumulate) {
+template <int W, class T>
+void shortcut_backward(const ShortcutView& v, const T* diff_dst, T* diff_src, bool accumulate) {
   const int64_t src_plane = v.height * v.width * W, dst_plane = v.small_height * v.small_width * W;
   parallel_for(v.images * v.large_blocks, 4, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t image = i / v.large_blocks, block = i % v.large_blocks;
-      float* to = diff_src + i * src_plane;
-      const float* from = diff_dst + (image * v.small_blocks + block) * dst_plane;
-      if (!accumulate) std::fill_n(to, src_plane, 0.0f);
+      T* to = diff_src + i * src_plane;
+      const T* from = diff_dst + (image * v.small_blocks + block) * dst_plane;
+      if (!accumulate) std::fill_n(to, src_plane, T{});
       for (int64_t y = 0; y < v.small_height; ++y) {
         for (int64_t x = 0; x < v.small_width; ++x, from += W) {
           add_or_copy<W>(to + (y * v.width + x) * v.stride * W, from, accumulate);
@@ -109,11 +111,11 @@ void shortcut_backward(const ShortcutView& v, const float* diff_dst, float* diff
   });
 }
 
-template <int W>
+template <int W, class T>
 Run shortcut_run(const ShortcutView& view, bool forward, bool accumulate) {
   return [=](const KernelArgs& args) {
-    const auto run = forward ? shortcut_forward<W> : shortcut_backward<W>;
-    run(view, args.in[0].as<float>(), args.out[0].as<float>(), accumulate);
+    const auto run = forward ? shortcut_forward<W, T> : shortcut_backward<W, T>;
+    run(view, args.in[0].as<T>(), args.out[0].as<T>(), accumulate);
   };
 }
 
@@ -165,13 +167,14 @@ Implementation implement(const Concat& op, const OpDesc& desc, Layouts&) {
   std::vector<AxisView> srcs;
   for (const TensorDesc& t : desc.in) srcs.push_back(storage_view(t.shape, layout, op.axis));
   const AxisView dst = storage_view(desc.out[0].shape, layout, op.axis);
-  result.make = [=] {
-    return own_kernel(own_impl(layout), 0, [=](const KernelArgs& args) {
-      float* to = args.out[0].as<float>();
+  const DType type = desc.out[0].dtype;
+  result.make = [=, size = size_of(type)] {
+    return own_kernel(own_impl(layout, type), 0, [=](const KernelArgs& args) {
+      std::byte* to = args.out[0].data;
       for (size_t k = 0; k < srcs.size(); ++k) {
-        const int64_t floats = srcs[k].axis * srcs[k].inner;
-        copy_rows(to, dst.axis * dst.inner, args.in[k].as<float>(), floats, dst.outer, floats);
-        to += floats;
+        const int64_t bytes = srcs[k].axis * srcs[k].inner * size;
+        copy_rows(to, dst.axis * dst.inner * size, args.in[k].data, bytes, dst.outer, bytes);
+        to += bytes;
       }
     });
   };
@@ -192,11 +195,12 @@ Implementation implement(const Slice& op, const OpDesc& desc, Layouts&) {
   }
   const AxisView src = storage_view(desc.in[0].shape, layout, op.axis);
   const AxisView dst = storage_view(desc.out[0].shape, layout, op.axis);
-  result.make = [=] {
-    return own_kernel(own_impl(layout), 0, [=](const KernelArgs& args) {
-      copy_rows(args.out[0].as<float>(), dst.axis * dst.inner,
-                args.in[0].as<float>() + begin * src.inner, src.axis * src.inner, dst.outer,
-                dst.axis * dst.inner);
+  const DType type = desc.out[0].dtype;
+  result.make = [=, size = size_of(type)] {
+    return own_kernel(own_impl(layout, type), 0, [=](const KernelArgs& args) {
+      const int64_t bytes = dst.axis * dst.inner * size;
+      copy_rows(args.out[0].data, bytes, args.in[0].data + begin * src.inner * size,
+                src.axis * src.inner * size, dst.outer, bytes);
     });
   };
   return result;
@@ -210,11 +214,13 @@ Implementation implement(const IdentityShortcut& op, const OpDesc& desc, Layouts
   const ShortcutView view(op, (forward ? desc.in : desc.out)[0].shape,
                           (forward ? desc.out : desc.in)[0].shape, block);
   const bool accumulate = desc.accumulates(0);
-  result.make = [=] {
-    Run run = block == 16  ? shortcut_run<16>(view, forward, accumulate)
-              : block == 8 ? shortcut_run<8>(view, forward, accumulate)
-                           : shortcut_run<1>(view, forward, accumulate);
-    return own_kernel(own_impl(layout), 0, std::move(run));
+  result.make = [=, type = desc.out[0].dtype] {
+    Run run = for_storage(type, [&]<class T>(T) {
+      return block == 16  ? shortcut_run<16, T>(view, forward, accumulate)
+             : block == 8 ? shortcut_run<8, T>(view, forward, accumulate)
+                          : shortcut_run<1, T>(view, forward, accumulate);
+    });
+    return own_kernel(own_impl(layout, type), 0, std::move(run));
   };
   return result;
 }

@@ -6,8 +6,8 @@
 namespace resnet::onednn {
 namespace {
 
-constexpr int64_t kFlatTile = 1024;  // floats
-// Below this many floats a second thread costs more than it saves.
+constexpr int64_t kFlatTile = 1024;  // values
+// Below this many values a second thread costs more than it saves.
 constexpr int64_t kFlatGrain = 16 * kFlatTile;
 
 class OwnKernel final : public Kernel {
@@ -24,12 +24,17 @@ class OwnKernel final : public Kernel {
   Run run_;
 };
 
-bool is_own(const TensorDesc& desc) {
+bool has_block_kernels(int width, DType type) {
+  return for_storage(type, [&]<class T>(T) { return block_kernels<T>(width) != nullptr; });
+}
+
+// Whether our kernels on activations of `type` know the layout of an operand.
+bool is_own(const TensorDesc& desc, DType type) {
   switch (desc.layout.kind) {
     case Layout::Kind::nchw:
       return true;
     case Layout::Kind::blocked:
-      return desc.shape.rank() >= 2 && block_kernels(desc.layout.tag) != nullptr;
+      return desc.shape.rank() >= 2 && has_block_kernels(desc.layout.tag, type);
     default:
       return false;
   }
@@ -42,10 +47,9 @@ bool is_ambiguous(const TensorDesc& desc) {
          same_storage(desc, Layout::blocked(preferred_block()));
 }
 
-Layout default_layout(const Shape& shape) {
+Layout default_layout(const Shape& shape, DType type) {
   const int block = preferred_block();
-  const bool blocked =
-      shape.rank() >= 3 && shape[1] % block == 0 && block_kernels(block) != nullptr;
+  const bool blocked = shape.rank() >= 3 && shape[1] % block == 0 && has_block_kernels(block, type);
   return blocked ? Layout::blocked(block) : Layout::nchw();
 }
 
@@ -53,11 +57,27 @@ bool blocks_are_full(const Shape& shape, const Layout& layout) {
   return layout.kind != Layout::Kind::blocked || shape[1] % layout.tag == 0;
 }
 
+bool is_index(DType type) { return type == DType::u8 || type == DType::i32; }
+
+// The type of those activations that hold numbers; f32 when there are none.
+DType type_of(const OpDesc& desc, const std::vector<Slot>& activations) {
+  for (const Slot slot : activations) {
+    const DType type = tensor(desc, slot).dtype;
+    if (!is_index(type)) return type;
+  }
+  return DType::f32;
+}
+
 void assign(Implementation& implementation, const std::vector<Slot>& activations,
             const Layout& layout) {
   OpDesc& desc = implementation.desc;
+  const DType type = type_of(desc, activations);
   for (const Slot slot : activations) {
     TensorDesc& t = tensor(desc, slot);
+    if (t.dtype != type && !is_index(t.dtype)) {
+      implementation.refusal = std::string("activations of the types ") + name_of(type) + " and " +
+                               name_of(t.dtype) + " in one step";
+    }
     if (slot.is_output && t.layout.kind != Layout::Kind::any) {
       if (!same_storage(t, layout)) {
         implementation.refusal = "output " + std::to_string(slot.index) + " has layout " +
@@ -98,10 +118,11 @@ bool same_storage(const TensorDesc& desc, const Layout& other) {
 
 Layout share_layout(Implementation& implementation, const std::vector<Slot>& activations) {
   const OpDesc& desc = implementation.desc;
-  Layout layout = default_layout(tensor(desc, activations.front()).shape);
+  const DType type = type_of(desc, activations);
+  Layout layout = default_layout(tensor(desc, activations.front()).shape, type);
   for (const Slot slot : activations) {
     const TensorDesc& t = tensor(desc, slot);
-    if (!is_own(t) || is_ambiguous(t)) continue;
+    if (!is_own(t, type) || is_ambiguous(t)) continue;
     layout = t.layout;
     break;
   }
@@ -113,8 +134,9 @@ void share_plain_layout(Implementation& implementation, const std::vector<Slot>&
   assign(implementation, activations, Layout::nchw());
 }
 
-std::string own_impl(const Layout& layout) {
-  return std::string(layout.is_plain() ? "plain:" : "blocked:") + vector_kernels().isa;
+std::string own_impl(const Layout& layout, DType type) {
+  return std::string(layout.is_plain() ? "plain:" : "blocked:") + vector_kernels().isa +
+         (type == DType::bf16 ? "_bf16" : "");
 }
 
 void parallel_flat(int64_t n, const std::function<void(int64_t, int64_t)>& f) {
@@ -134,9 +156,9 @@ void parallel_copy(std::byte* dst, const std::byte* src, int64_t bytes) {
   });
 }
 
-bool worth_streaming(const float* dst, int64_t floats, std::initializer_list<const float*> inputs) {
-  constexpr int64_t kFloats = int64_t{1} << 18;  // 1 MiB
-  return floats >= kFloats && reinterpret_cast<uintptr_t>(dst) % 64 == 0 &&
+bool worth_streaming(const void* dst, int64_t bytes, std::initializer_list<const void*> inputs) {
+  constexpr int64_t kWorthwhile = int64_t{1} << 20;
+  return bytes >= kWorthwhile && reinterpret_cast<uintptr_t>(dst) % 64 == 0 &&
          std::find(inputs.begin(), inputs.end(), dst) == inputs.end();
 }
 

@@ -13,6 +13,7 @@
 #include "backends/onednn/isa.h"
 #include "backends/onednn/layouts.h"
 #include "resnet/backend/backend.h"
+#include "resnet/base/half_types.h"
 #include "resnet/base/parallel.h"
 
 namespace resnet::onednn {
@@ -65,23 +66,29 @@ const TensorDesc& tensor(const OpDesc& desc, Slot slot);
 // behind N and fill their blocks.
 bool same_storage(const TensorDesc& desc, const Layout& other);
 
+// Calls f with a value of the type that stores elements of `type`: bf16{} for bf16, else float{}.
+template <class Function>
+decltype(auto) for_storage(DType type, const Function& f) {
+  return type == DType::bf16 ? f(bf16{}) : f(float{});
+}
+
 // Gives all `activations` (in order of preference; fixed layouts that our kernels know win) one
 // layout of our own kernels and every other operand without a layout nchw. Fixed outputs that
-// differ become a refusal. Masks and indices are no activations.
+// differ become a refusal, as do activations of different types. Indices of pooling may be among them.
 Layout share_layout(Implementation& implementation, const std::vector<Slot>& activations);
 // The same with row-major activations only.
 void share_plain_layout(Implementation& implementation, const std::vector<Slot>& activations);
 
-// "blocked:avx512" or "plain:avx512".
-std::string own_impl(const Layout& layout);
+// "blocked:avx512", or "plain:avx512_bf16" for activations of that type.
+std::string own_impl(const Layout& layout, DType type);
 
-// Calls f(begin, end) in parallel on ranges of [0, n) floats that begin at multiples of 1024.
+// Calls f(begin, end) in parallel on ranges of [0, n) values that begin at multiples of 1024.
 void parallel_flat(int64_t n, const std::function<void(int64_t, int64_t)>& f);
 void parallel_copy(std::byte* dst, const std::byte* src, int64_t bytes);
 
-// Whether `floats` floats at dst are worth storing past the caches: too many to stay there, aligned,
-// and not just read (none of `inputs`).
-bool worth_streaming(const float* dst, int64_t floats, std::initializer_list<const float*> inputs);
+// Whether `bytes` at dst are worth storing past the caches: too many to stay there, aligned, and not
+// just read (none of `inputs`).
+bool worth_streaming(const void* dst, int64_t bytes, std::initializer_list<const void*> inputs);
 
 // A tensor seen from one axis of its storage: element (o, k, i) is (o * axis + k) * inner + i.
 struct AxisView {
@@ -92,7 +99,8 @@ struct AxisView {
         inner(shape.count_from(shape.canonical_axis(a) + 1)) {}
 };
 
-// Each op's file defines its overload. `desc` has only f32 activations (backend.cpp checks it).
+// Each op's file defines its overload. `desc` has activations of f32, or bf16 where bf16_refusal() is
+// empty (backend.cpp checks it).
 Implementation implement(const Convolution& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const InnerProduct& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const BatchNorm& op, const OpDesc& desc, Layouts& layouts);

@@ -85,15 +85,43 @@ const VectorKernels& vector_kernels() { return kernels_at(choice().own); }
 
 int preferred_block() { return choice().library == Level::avx512 ? 16 : 8; }
 
-const BlockKernels* block_kernels(int width) {
-  if (width == 1) return &vector_kernels().plain;
+std::string bf16_refusal() {
+  const bool library = has(dnnl::cpu_isa::avx512_core_bf16);
+  if (library && choice().own == Level::avx512) return "";
+  return std::string("type bf16 needs AVX512_BF16; this machine computes with ") +
+         (library ? vector_kernels().isa : library_isa_name());
+}
+
+template <>
+const ActivationKernels<float>& activation_kernels() {
+  return vector_kernels().activations;
+}
+
+template <>
+const ActivationKernels<bf16>& activation_kernels() {
+#ifdef RESNET_X86_KERNELS
+  if (bf16_refusal().empty()) return avx512_bf16_kernels();
+#endif
+  throw InternalError(bf16_refusal());
+}
+
+template <>
+const BlockKernels<float>* block_kernels(int width) {
+  if (width == 1) return &activation_kernels<float>().plain;
   // With AVX-512 some grouped convolutions still use blocks of 8.
   for (const Level level : {choice().own, Level::avx2, Level::portable}) {
     if (level > choice().own) continue;
-    const BlockKernels& blocked = kernels_at(level).blocked;
+    const BlockKernels<float>& blocked = kernels_at(level).activations.blocked;
     if (blocked.width == width) return &blocked;
   }
   return nullptr;
+}
+
+template <>
+const BlockKernels<bf16>* block_kernels(int width) {
+  const ActivationKernels<bf16>& kernels = activation_kernels<bf16>();
+  if (width == 1) return &kernels.plain;
+  return width == kernels.blocked.width ? &kernels.blocked : nullptr;
 }
 
 std::string isa_description() {

@@ -18,12 +18,13 @@ PoolShape pool_shape(const Pooling& op, const Shape& src, const Shape& dst) {
   return s;
 }
 
+template <class T>
 struct PoolKernel {
   Pooling op;
   OpDesc desc;
   PoolShape shape;
-  const BlockKernels* kernels;
-  int64_t planes, src_plane, dst_plane;  // planes of one channel block; floats in one
+  const BlockKernels<T>* kernels;
+  int64_t planes, src_plane, dst_plane;  // planes of one channel block; values in one
 
   PoolKernel(const Pooling& o, const OpDesc& d, const Layout& layout) : op(o), desc(d) {
     const bool forward = d.pass == Pass::forward;
@@ -31,15 +32,15 @@ struct PoolKernel {
     const Shape& dst = forward ? d.out[0].shape : d.in[0].shape;
     const int width = layout.is_plain() ? 1 : layout.tag;
     shape = pool_shape(o, src, dst);
-    kernels = block_kernels(width);
+    kernels = block_kernels<T>(width);
     planes = src[0] * ((src[1] + width - 1) / width);
     src_plane = src.count_from(2) * width;
     dst_plane = dst.count_from(2) * width;
   }
 
   void run(const KernelArgs& args) const {
-    constexpr int64_t kGrainFloats = 16384;
-    const int64_t grain = std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(src_plane, 1));
+    constexpr int64_t kGrainValues = 16384;
+    const int64_t grain = std::max<int64_t>(1, kGrainValues / std::max<int64_t>(src_plane, 1));
     parallel_for(planes, grain, [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane) {
         if (desc.pass == Pass::forward) {
@@ -55,9 +56,9 @@ struct PoolKernel {
   bool index_is_u8() const { return op.kernel[0] * op.kernel[1] <= 255; }
 
   void forward(const KernelArgs& args, int64_t plane) const {
-    const float* src = args.in[0].as<float>() + plane * src_plane;
+    const T* src = args.in[0].template as<T>() + plane * src_plane;
     const int64_t at = plane * dst_plane;
-    float* dst = args.out[0].as<float>() + at;
+    T* dst = args.out[0].template as<T>() + at;
     if (op.kind == Pooling::Kind::average) {
       kernels->average_pool(shape, src, dst);
     } else if (!op.has_index) {
@@ -71,8 +72,8 @@ struct PoolKernel {
 
   void backward(const KernelArgs& args, int64_t plane) const {
     const int64_t at = plane * dst_plane;
-    const float* diff_dst = args.in[0].as<float>() + at;
-    float* diff_src = args.out[0].as<float>() + plane * src_plane;
+    const T* diff_dst = args.in[0].template as<T>() + at;
+    T* diff_src = args.out[0].template as<T>() + plane * src_plane;
     const bool accumulate = desc.accumulates(0);
     if (op.kind == Pooling::Kind::average) {
       kernels->average_pool_backward(shape, diff_dst, diff_src, accumulate);
@@ -103,8 +104,13 @@ Implementation implement(const Pooling& op, const OpDesc& desc, Layouts&) {
   }
   const Layout layout = share_layout(result, activations);
   result.make = [op, layout, resolved = result.desc] {
-    const PoolKernel kernel(op, resolved, layout);
-    return own_kernel(own_impl(layout), 0, [kernel](const KernelArgs& args) { kernel.run(args); });
+    const DType type =
+        resolved.pass == Pass::forward ? resolved.in[0].dtype : resolved.out[0].dtype;
+    Run run = for_storage(type, [&]<class T>(T) -> Run {
+      const PoolKernel<T> kernel(op, resolved, layout);
+      return [kernel](const KernelArgs& args) { kernel.run(args); };
+    });
+    return own_kernel(own_impl(layout, type), 0, std::move(run));
   };
   return result;
 }
