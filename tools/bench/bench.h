@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -21,11 +23,22 @@ inline Options parse_options(int argc, char** argv, Options options, const std::
     const size_t equals = argument.find('=');
     if (argument.rfind("--", 0) != 0 || equals == std::string::npos ||
         options.count(argument.substr(2, equals - 2)) == 0) {
-      throw ConfigError("unknown option '" + argument + "'; see " + help);
+      throw ConfigError(std::string("unknown option '").append(argument) + "'; see " + help);
     }
     options[argument.substr(2, equals - 2)] = argument.substr(equals + 1);
   }
   return options;
+}
+
+// The value of an option that takes a whole number. Throws ConfigError.
+inline int64_t number(const Options& options, const std::string& name) {
+  const std::string& text = options.at(name);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw ConfigError("--" + name + " takes a number, not '" + text + "'");
+  }
+  return value;
 }
 
 template <typename Run>

@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bench.h"
@@ -37,9 +39,10 @@ Program plan_net(const Options& options) {
   if (std::sscanf(shape.c_str(), "%ld,%ld,%ld", &c, &h, &w) != 3) {
     throw ConfigError("--input_shape takes C,H,W, not '" + shape + "'");
   }
-  const int64_t batch = std::stoll(options.at("batch"));
+  const int64_t batch = number(options, "batch");
   GraphOptions graph;
-  graph.phase = options.at("phase") == "TRAIN" ? TRAIN : TEST;
+  if (!Phase_Parse(options.at("phase"), &graph.phase))
+    throw ConfigError("--phase takes TRAIN or TEST");
   graph.input_shapes = {{"data", {batch, c, h, w}}, {"label", {batch}}};
   PlanOptions plan_options;
   plan_options.backward = graph.phase == TRAIN;
@@ -56,8 +59,8 @@ struct Problem {
   Shape src, dst;
 
   double operations() const {
-    return 2.0 *
-           static_cast<double>(dst.count() * src[1] / op.groups * op.kernel[0] * op.kernel[1]);
+    const int64_t inputs = src[1] / op.groups * op.kernel[0] * op.kernel[1];
+    return 2.0 * static_cast<double>(dst.count() * inputs);
   }
   std::string str() const { return describe(Op(op)) + " " + name_of(pass) + " " + src.str(); }
 };
@@ -214,8 +217,11 @@ void run(int argc, char** argv) {
                                          {"math", "FLOAT32"},
                                          {"threads", "0"}},
                                         "the head of tools/bench/ceiling.cpp");
-  const bool low = options.at("math") == "BFLOAT16";
-  const std::string threads = setup_threads(std::stoi(options.at("threads")), Bind::cores);
+  const std::string& math = options.at("math");
+  const bool low = math == "BFLOAT16";
+  if (!low && math != "FLOAT32") throw ConfigError("--math takes FLOAT32 or BFLOAT16, not " + math);
+  const std::string threads =
+      setup_threads(static_cast<int>(number(options, "threads")), Bind::cores);
   const Work work = work_of(plan_net(options));
   const double bytes_per_s = bandwidth();
   const double memory_s = static_cast<double>(work.elements * (low ? 2 : 4)) / bytes_per_s;
@@ -225,7 +231,8 @@ void run(int argc, char** argv) {
     const auto& [problem, count] = entry;
     const auto type = low ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
     const auto direct = time_convolution(problem, algorithm::convolution_direct, type);
-    if (!direct) throw DeviceError("oneDNN cannot compute " + name + " in " + options.at("math"));
+    if (!direct)
+      throw DeviceError(std::string("oneDNN cannot compute ").append(name) + " in " + math);
     const auto winograd = time_convolution(problem, algorithm::convolution_winograd, type);
     const Timing& best = winograd && winograd->seconds < direct->seconds ? *winograd : *direct;
     direct_s += count * direct->seconds;
@@ -237,7 +244,7 @@ void run(int argc, char** argv) {
                   .set("gflop_per_s", problem.operations() / best.seconds * 1e-9)
                   .set("kernel", best.kernel));
   }
-  const double batch = std::stod(options.at("batch"));
+  const auto batch = static_cast<double>(number(options, "batch"));
   Json json;
   json.set("images_per_s", batch / (fastest_s + memory_s))
       .set("images_per_s_direct", batch / (direct_s + memory_s))

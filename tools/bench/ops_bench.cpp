@@ -47,7 +47,7 @@ void time_pass(Backend& backend, const Case& c, Pass pass) {
 std::vector<Case> chosen_cases(const Options& options) {
   const std::string& set = options.at("cases");
   std::vector<Case> cases =
-      set == "small" ? small_cases() : net_cases(set, std::stoll(options.at("batch")));
+      set == "small" ? small_cases() : net_cases(set, bench::number(options, "batch"));
   std::erase_if(
       cases, [&](const Case& c) { return c.name.find(options.at("filter")) == std::string::npos; });
   return cases;
@@ -90,7 +90,8 @@ int run(int argc, char** argv) {
     const std::unique_ptr<Backend> backend = make_backend(options.at("backend"));
     std::fprintf(stderr, "%s\n", backend->description().c_str());
     const Bind bind = parse_bind(options.at("bind"));
-    std::fprintf(stderr, "%s\n", setup_threads(std::stoi(options.at("threads")), bind).c_str());
+    std::fprintf(stderr, "%s\n",
+                 setup_threads(static_cast<int>(bench::number(options, "threads")), bind).c_str());
     const std::vector<Case> cases = chosen_cases(options);
     if (mode == "test") return test(*backend, cases) ? 0 : 1;
     for (const Case& c : cases) {
