@@ -213,10 +213,16 @@ TEST_F(Commands, PlanAndTime) {
     }
     EXPECT_EQ(json_number(time.out, "batch"), 2);
     EXPECT_LE(json_number(time.out, "accounted_share").value_or(2), 1);
+    EXPECT_GT(json_number(time.out, "startup_s").value_or(0), 0);
+    const double p50 = json_number(time.out, "latency_ms_p50").value_or(0);
+    EXPECT_EQ(p50, json_number(time.out, "ms_per_step"));  // of three steps
+    EXPECT_GE(p50, json_number(time.out, "ms_per_step_best"));
+    EXPECT_LE(p50, json_number(time.out, "latency_ms_p99").value_or(0));
   }
   const RunResult text =
       files_->run_ok({"time", "--quiet", "--model=deploy.prototxt", "--iterations=1"});
   EXPECT_NE(text.out.find("images/s"), std::string::npos);
+  EXPECT_NE(text.out.find("compiled in"), std::string::npos) << text.out;
 }
 
 TEST_F(Commands, PlanWithoutTheData) {

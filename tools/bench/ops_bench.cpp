@@ -4,12 +4,10 @@
 // perf prints, for each pass of each case: milliseconds (the best of several runs), GFLOP/s where multiply-adds are
 // counted (two a multiply-add), GB/s of inputs and outputs otherwise. test is what a new backend must pass.
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <map>
 #include <string>
 
+#include "bench.h"
 #include "ops/cases.h"
 #include "ops/equality.h"
 #include "ops/runner.h"
@@ -20,42 +18,7 @@
 namespace resnet::testing {
 namespace {
 
-using Options = std::map<std::string, std::string>;
-
-Options parse(int argc, char** argv) {
-  Options options{{"mode", "perf"}, {"backend", "onednn"}, {"cases", "resnet20"}, {"batch", "128"},
-                  {"filter", ""},   {"threads", "0"},      {"bind", "auto"}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const size_t equals = argument.find('=');
-    if (argument.rfind("--", 0) != 0 || equals == std::string::npos ||
-        options.count(argument.substr(2, equals - 2)) == 0) {
-      throw ConfigError("unknown option '" + argument +
-                        "'; see the head of tools/bench/ops_bench.cpp");
-    }
-    options[argument.substr(2, equals - 2)] = argument.substr(equals + 1);
-  }
-  return options;
-}
-
-double seconds_of_run(const Prepared& prepared) {
-  const auto start = std::chrono::steady_clock::now();
-  prepared.run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// The best of at least 5 runs and a quarter of a second, after one to warm up.
-double best_seconds(const Prepared& prepared) {
-  constexpr double kEnough = 0.25;
-  seconds_of_run(prepared);
-  double best = INFINITY, total = 0;
-  for (int i = 0; i < 5 || total < kEnough; ++i) {
-    const double s = seconds_of_run(prepared);
-    best = std::min(best, s);
-    total += s;
-  }
-  return best;
-}
+using bench::Options;
 
 double bytes_of(const std::vector<TensorDesc>& descs) {
   double bytes = 0;
@@ -70,7 +33,7 @@ void time_pass(Backend& backend, const Case& c, Pass pass) {
     return;
   }
   const Prepared prepared = runner.prepare(pass);
-  const double seconds = best_seconds(prepared);
+  const double seconds = bench::best_seconds([&] { prepared.run(); });
   const auto operations =
       2.0 * static_cast<double>(multiply_adds(c.op, forward_inputs(c, DType::f32)));
   const double bytes = bytes_of(prepared.desc.in) + bytes_of(prepared.desc.out);
@@ -84,7 +47,7 @@ void time_pass(Backend& backend, const Case& c, Pass pass) {
 std::vector<Case> chosen_cases(const Options& options) {
   const std::string& set = options.at("cases");
   std::vector<Case> cases =
-      set == "small" ? small_cases() : net_cases(set, std::stoll(options.at("batch")));
+      set == "small" ? small_cases() : net_cases(set, bench::number(options, "batch"));
   std::erase_if(
       cases, [&](const Case& c) { return c.name.find(options.at("filter")) == std::string::npos; });
   return cases;
@@ -107,7 +70,15 @@ bool test(Backend& backend, const std::vector<Case>& cases) {
 
 int run(int argc, char** argv) {
   try {
-    const Options options = parse(argc, argv);
+    const Options options = bench::parse_options(argc, argv,
+                                                 {{"mode", "perf"},
+                                                  {"backend", "onednn"},
+                                                  {"cases", "resnet20"},
+                                                  {"batch", "128"},
+                                                  {"filter", ""},
+                                                  {"threads", "0"},
+                                                  {"bind", "auto"}},
+                                                 "the head of tools/bench/ops_bench.cpp");
     const std::string& mode = options.at("mode");
     if (mode == "support") {
       std::fputs(support_markdown().c_str(), stdout);
@@ -119,7 +90,8 @@ int run(int argc, char** argv) {
     const std::unique_ptr<Backend> backend = make_backend(options.at("backend"));
     std::fprintf(stderr, "%s\n", backend->description().c_str());
     const Bind bind = parse_bind(options.at("bind"));
-    std::fprintf(stderr, "%s\n", setup_threads(std::stoi(options.at("threads")), bind).c_str());
+    std::fprintf(stderr, "%s\n",
+                 setup_threads(static_cast<int>(bench::number(options, "threads")), bind).c_str());
     const std::vector<Case> cases = chosen_cases(options);
     if (mode == "test") return test(*backend, cases) ? 0 : 1;
     for (const Case& c : cases) {

@@ -26,7 +26,13 @@ DEFINE_bool(
 namespace resnet::cli {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kIterations = 10;  // without --iterations
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Images from a normal distribution; labels are all 0, which every net knows.
 void fill_inputs(Net& net, Session& session) {
@@ -51,20 +57,25 @@ void step(Net& net, Session& session, Phase phase) {
 }
 
 double seconds_of_step(Net& net, Session& session, Phase phase) {
-  using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   step(net, session, phase);
   net.backend().synchronize();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return seconds_since(start);
 }
 
 struct Timing {
+  double startup = 0;  // seconds to read the net, plan it and compile its kernels
   int64_t batch = 0;
   std::vector<double> seconds;          // of each step, sorted
+  bool single_steps = true;             // false: `seconds` are means of chunks of steps
   std::vector<Net::StepTime> per_step;  // means over as many steps again
   double accounted = 0;                 // share of the time that per_step adds up to
 
   double median() const { return seconds[seconds.size() / 2]; }
+  // The shortest time within which `percent` of the steps were done.
+  double percentile(size_t percent) const {
+    return seconds[(seconds.size() * percent + 99) / 100 - 1];
+  }
   double images_per_s() const { return static_cast<double>(batch) / median(); }
 };
 
@@ -113,6 +124,7 @@ Timing measure(Net& net, Session& session, Phase phase) {
   timing.batch = net.input(session, net.input_names(session).at(0)).desc.shape[0];
   for (int i = 0; i < FLAGS_warmup; ++i) step(net, session, phase);
   if (phase == TRAIN && net.backend().memory() == MemoryKind::device) {
+    timing.single_steps = false;
     timing.seconds = seconds_of_chunks(net, iterations);
   } else {
     for (int i = 0; i < iterations; ++i) {
@@ -148,7 +160,12 @@ void print_json(const Net& net, const Session& session, const Timing& timing,
       .set("peak_bytes", peak_bytes())
       .set("planned_bytes", planned_bytes(net, session))
       .set("parameters", parameter_count(net))
+      .set("startup_s", timing.startup)
       .set("device", device);
+  if (timing.single_steps) {
+    json.set("latency_ms_p50", timing.percentile(50) * 1e3)
+        .set("latency_ms_p99", timing.percentile(99) * 1e3);
+  }
   if (FLAGS_per_layer) {
     Json layers = Json::array();
     for (const Net::StepTime& time : timing.per_step) {
@@ -170,13 +187,16 @@ ExitCode run(const Operands&) {
   if (FLAGS_data) return time_data();
   const Phase phase = parse_phase();
   if (FLAGS_warmup < 0) throw ConfigError("--warmup takes a number from 0");
+  const auto start = Clock::now();
   const NetFile file = read_net_file(phase);
   const std::shared_ptr<Backend> backend = open_backend(file.device);
   const std::unique_ptr<Net> net = build_net(file, backend, phase, data_shapes(file, phase));
-  net->initialize(0);
   Session& session = net->session(phase, FLAGS_batch);
+  const double startup = seconds_since(start);
+  net->initialize(0);
   fill_inputs(*net, session);
-  const Timing timing = measure(*net, session, phase);
+  Timing timing = measure(*net, session, phase);
+  timing.startup = startup;
   if (FLAGS_json) {
     print_json(*net, session, timing, backend->description());
     return ExitCode::ok;
@@ -186,8 +206,8 @@ ExitCode run(const Operands&) {
               net->param().name().c_str(), Phase_Name(phase).c_str(),
               static_cast<long long>(timing.batch), timing.images_per_s(), timing.median() * 1e3,
               timing.seconds.size(), timing.seconds.front() * 1e3);
-  std::printf("planned %s, held at most %s\n", bytes_text(planned_bytes(*net, session)).c_str(),
-              bytes_text(peak_bytes()).c_str());
+  std::printf("read, planned and compiled in %.2f s; planned %s, held at most %s\n", timing.startup,
+              bytes_text(planned_bytes(*net, session)).c_str(), bytes_text(peak_bytes()).c_str());
   return ExitCode::ok;
 }
 
