@@ -194,6 +194,7 @@ std::vector<std::vector<std::byte>> batch_norm(Pass pass) {
   const Buffer scratch = backend->allocate(kernel->scratch_bytes());
   kernel->run({in, out, scratch.data()});
   std::vector<std::vector<std::byte>> results;
+  results.reserve(out.size());
   for (const Tensor& t : out) results.emplace_back(t.data, t.data + backend->bytes(t.desc));
   return results;
 }
