@@ -82,7 +82,7 @@ struct Net::Impl {
   // inputs.cpp
   bool on_device() const { return backend->memory() == MemoryKind::device; }
   InputBuffer make_input(const TensorDesc& desc);
-  void set_arrivals(Session& session, InputBuffer& input, std::vector<TensorDesc> descs);
+  void set_arrivals(Session& session, InputBuffer& input, const std::vector<TensorDesc>& descs);
   void take_floats(Session& session, InputBuffer& input);
   std::string take_pixels(Session& session, InputBuffer& input,
                           const std::shared_ptr<const PixelRule>& rule);

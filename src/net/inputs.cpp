@@ -12,7 +12,8 @@ InputBuffer Net::Impl::make_input(const TensorDesc& desc) {
 }
 
 // Makes the buffers of what arrives for an input from now on.
-void Net::Impl::set_arrivals(Session& session, InputBuffer& input, std::vector<TensorDesc> descs) {
+void Net::Impl::set_arrivals(Session& session, InputBuffer& input,
+                             const std::vector<TensorDesc>& descs) {
   backend->synchronize();  // the old ones may be in use
   session.recordings.clear();
   session.batches_run.clear();
@@ -23,8 +24,8 @@ void Net::Impl::set_arrivals(Session& session, InputBuffer& input, std::vector<T
   input.conversion.reset();
   input.rule.reset();
   input.mean = Buffer();
-  for (TensorDesc& desc : descs) {
-    Arrival arrival{.desc = std::move(desc)};
+  for (const TensorDesc& desc : descs) {
+    Arrival arrival{.desc = desc};
     if (arrival.desc != input.desc) arrival.memory = backend->allocate(arrival.desc.bytes());
     for (Buffer& host : arrival.host) host = backend->allocate_staging(arrival.desc.bytes());
     input.arrivals.push_back(std::move(arrival));
