@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "data/clones.h"
+#include "resnet/tensor/normalise.h"
 
 namespace resnet {
 namespace {
@@ -15,10 +16,10 @@ RESNET_INLINE void write(const FeedRow& row, const Level& level, const Mean& mea
   const int64_t count = row.count;
   if (row.mirrored) {
     for (int64_t i = 0; i < count; ++i) {
-      out[i] = (level(count - 1 - i) - mean(count - 1 - i)) * scale;
+      out[i] = normalised(level(count - 1 - i), mean(count - 1 - i), scale);
     }
   } else {
-    for (int64_t x = 0; x < count; ++x) out[x] = (level(x) - mean(x)) * scale;
+    for (int64_t x = 0; x < count; ++x) out[x] = normalised(level(x), mean(x), scale);
   }
 }
 
@@ -45,6 +46,12 @@ RESNET_CLONES void feed_row(const uint8_t* levels, const FeedRow& row, float* ou
 RESNET_CLONES void feed_row(const float* levels, const FeedRow& row, float* out) {
   write(
       row, [levels](int64_t x) { return levels[x]; }, out);
+}
+
+RESNET_CLONES void copy_levels(const uint32_t* words, int byte, int64_t count,
+                               uint8_t* __restrict out) {
+  const int shift = 8 * (std::endian::native == std::endian::little ? byte : 3 - byte);
+  for (int64_t x = 0; x < count; ++x) out[x] = static_cast<uint8_t>(words[x] >> shift);
 }
 
 RESNET_CLONES void feed_row(const uint32_t* words, int byte, const FeedRow& row, float* out) {

@@ -29,8 +29,23 @@ struct Outcome {
   StageSeconds seconds;
 };
 
+// Where images go: as floats, or as 8-bit levels with their placements. What is null is left out.
+struct Target {
+  float* data = nullptr;
+  uint8_t* levels = nullptr;
+  float* places = nullptr;
+  float* labels = nullptr;
+
+  // That of image i, of `elements` values.
+  Target image(int64_t i, int64_t elements) const {
+    return {data ? data + i * elements : nullptr, levels ? levels + i * elements : nullptr,
+            places ? places + i * placement::kSize : nullptr, labels ? labels + i : nullptr};
+  }
+};
+
 struct PreparedBatch {
-  std::vector<float> data, labels;
+  std::vector<float> data, places, labels;
+  std::vector<uint8_t> levels;
   Outcome outcome;
 };
 
@@ -87,13 +102,13 @@ struct Loader::State {
     return std::clamp<int64_t>(source->size() - begin, 0, options.batch);
   }
 
-  // The image for a stream position; either destination may be null. With skip_bad, that of the next
-  // position with a good record, for as many bad ones as may be left out at all.
-  void prepare_image(int64_t at, float* data, float* label, Outcome* outcome) const {
+  // The image for a stream position. With skip_bad, that of the next position with a good record, for as
+  // many bad ones as may be left out at all.
+  void prepare_image(int64_t at, const Target& to, Outcome* outcome) const {
     for (int64_t place = at;; ++place) {
       const int64_t index = order.records(place, 1).front();
       try {
-        return read_image(index, place, data, label, &outcome->seconds);
+        return read_image(index, place, to, &outcome->seconds);
       } catch (const DataError& error) {
         if (place - at >= options.skip_bad) throw;
         outcome->bad.push_back({index, error.what()});
@@ -101,8 +116,7 @@ struct Loader::State {
     }
   }
 
-  void read_image(int64_t index, int64_t place, float* data, float* label,
-                  StageSeconds* seconds) const {
+  void read_image(int64_t index, int64_t place, const Target& to, StageSeconds* seconds) const {
     auto start = Clock::now();
     const Record read = source->read(index);
     const auto lap = [&](double StageSeconds::*stage) {
@@ -112,13 +126,18 @@ struct Loader::State {
       start = now;
     };
     lap(&StageSeconds::read);
-    if (data) {
+    if (to.data || to.levels) {
       Image image(read, transformer.decoding(), source->name());
       check_shape(image);
       lap(&StageSeconds::decode);
-      transformer.apply(image, options.seed, place, data, options.time_stages ? seconds : nullptr);
+      StageSeconds* timed = options.time_stages ? seconds : nullptr;
+      if (to.levels) {
+        transformer.apply(image, options.seed, place, to.levels, to.places, timed);
+      } else {
+        transformer.apply(image, options.seed, place, to.data, timed);
+      }
     }
-    if (label) *label = static_cast<float>(read.label);
+    if (to.labels) *to.labels = static_cast<float>(read.label);
   }
 
   // A wrong label is a mistake in the set, not a bad record.
@@ -146,18 +165,20 @@ struct Loader::State {
 
   // The batch that starts at `begin`, by the calling thread alone or by the compute team. Of
   // several errors the first is thrown, whichever thread met it.
-  Outcome prepare(int64_t begin, bool team, float* data, float* labels) const {
+  Outcome prepare(int64_t begin, bool team, const Target& to) const {
     const int64_t count = count_at(begin), elements = record.count();
     std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
     std::vector<Outcome> outcomes(static_cast<size_t>(count));
-    const auto body = [&](int64_t from, int64_t to) {
-      for (int64_t i = from; i < to; ++i) {
+    const auto body = [&](int64_t from, int64_t until) {
+      for (int64_t i = from; i < until; ++i) {
         const auto at = static_cast<size_t>(i);
         try {
           float label = 0;
-          prepare_image(begin + i, data ? data + i * elements : nullptr, &label, &outcomes[at]);
+          Target image = to.image(i, elements);
+          image.labels = &label;
+          prepare_image(begin + i, image, &outcomes[at]);
           check_label(begin + i, label);
-          if (labels) labels[i] = label;
+          if (to.labels) to.labels[i] = label;
         } catch (...) {
           errors[at] = std::current_exception();
         }
@@ -190,29 +211,60 @@ struct Loader::State {
     add(outcome.seconds, &seconds);
   }
 
-  void start_prefetch() {
+  void start_prefetch(bool levels) {
+    ready.clear();
     ready.resize(static_cast<size_t>(std::max<int64_t>(options.prefetch, 1)));
+    const auto values = static_cast<size_t>(options.batch * record.count());
     for (PreparedBatch& batch : ready) {
-      batch.data.resize(static_cast<size_t>(options.batch * record.count()));
+      batch.data.resize(levels ? 0 : values);
+      batch.levels.resize(levels ? values : 0);
+      batch.places.resize(levels ? static_cast<size_t>(options.batch) * placement::kSize : 0);
       batch.labels.resize(static_cast<size_t>(options.batch));
     }
-    const auto work = [this, start = position](int64_t ticket, size_t slot) {
+    prefetches_levels = levels;
+    const auto work = [this, levels, start = position](int64_t ticket, size_t slot) {
       PreparedBatch& batch = ready[slot];
-      batch.outcome =
-          prepare(start + ticket * options.batch, false, batch.data.data(), batch.labels.data());
+      Target to{.labels = batch.labels.data()};
+      if (levels) {
+        to.levels = batch.levels.data();
+        to.places = batch.places.data();
+      } else {
+        to.data = batch.data.data();
+      }
+      batch.outcome = prepare(start + ticket * options.batch, false, to);
     };
     prefetcher.emplace(options.loader_threads, ready.size(), work);
   }
 
-  void take_prepared(int64_t count, float* data, float* labels) {
-    if (!prefetcher) start_prefetch();
+  void take_prepared(int64_t count, const Target& to) {
+    const bool levels = to.levels != nullptr;
+    if (prefetcher && levels != prefetches_levels) prefetcher.reset();
+    if (!prefetcher) start_prefetch(levels);
     const PreparedBatch& batch = ready[prefetcher->take()];
     accept(batch.outcome);
     const auto start = Clock::now();
-    if (data) std::copy_n(batch.data.begin(), count * record.count(), data);
-    if (labels) std::copy_n(batch.labels.begin(), count, labels);
+    if (to.data) std::copy_n(batch.data.begin(), count * record.count(), to.data);
+    if (levels) {
+      std::copy_n(batch.levels.begin(), count * record.count(), to.levels);
+      std::copy_n(batch.places.begin(), count * placement::kSize, to.places);
+    }
+    if (to.labels) std::copy_n(batch.labels.begin(), count, to.labels);
     prefetcher->release();
     if (options.time_stages) seconds.copy += seconds_since(start);
+  }
+
+  int64_t next(const Target& to) {
+    const int64_t count = count_at(position);
+    if (count == 0) return 0;
+    const auto start = Clock::now();
+    if (options.loader_threads > 0) {
+      take_prepared(count, to);
+    } else {
+      accept(prepare(position, true, to));
+    }
+    wait_seconds += seconds_since(start);
+    position += count;
+    return count;
   }
 
   SourcePtr source;
@@ -225,6 +277,7 @@ struct Loader::State {
   StageSeconds seconds;
   std::vector<int64_t> bad;  // records that were left out, in the order of the stream
   std::vector<PreparedBatch> ready;
+  bool prefetches_levels = false;
   std::optional<Prefetcher> prefetcher;  // after what its threads use
 };
 
@@ -248,18 +301,14 @@ Shape Loader::batch_shape() const {
 }
 
 int64_t Loader::next(float* data, float* labels) {
-  const int64_t count = state_->count_at(state_->position);
-  if (count == 0) return 0;
-  const auto start = Clock::now();
-  if (state_->options.loader_threads > 0) {
-    state_->take_prepared(count, data, labels);
-  } else {
-    state_->accept(state_->prepare(state_->position, true, data, labels));
-  }
-  state_->wait_seconds += seconds_since(start);
-  state_->position += count;
-  return count;
+  return state_->next({.data = data, .labels = labels});
 }
+
+int64_t Loader::next(uint8_t* levels, float* places, float* labels) {
+  return state_->next({.levels = levels, .places = places, .labels = labels});
+}
+
+PixelRule Loader::pixel_rule() const { return state_->transformer.pixel_rule(state_->record[0]); }
 
 void Loader::seek(int64_t position) {
   state_->prefetcher.reset();

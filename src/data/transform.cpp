@@ -286,9 +286,8 @@ struct Transformer::Placement {
   Shape output;
 };
 
-// Writes the planes of the output, row by row. row_at(y) gives what feeds (c, row, out): the pixels of
-// plane c from row y, column inside.left of the scaled image on, of which `inside` is fed; around it
-// is padding.
+// Writes the planes of the output, row by row. row_at(y) gives the pixels of row y from column inside.left of
+// the scaled image on (feed_row.h), of which `inside` is fed; around it is padding.
 template <class RowAt>
 void Transformer::write(const Placement& place, const Rect& inside, const RowAt& row_at,
                         float* out) const {
@@ -316,46 +315,53 @@ void Transformer::write(const Placement& place, const Rect& inside, const RowAt&
       continue;
     }
     for (int64_t c = 0; c < planes; ++c) prefetch_row(plane_row(c, y), window.width);
-    const auto feed = row_at(y);
+    const auto pixels = row_at(y);
     for (int64_t c = 0; c < planes; ++c) {
       float* const row = plane_row(c, y);
       std::fill(row, row + begin, 0.0F);
-      feed(c, feed_of(c, y), row + begin);
+      pixels.feed(c, feed_of(c, y), row + begin);
       std::fill(row + end, row + window.width, 0.0F);
     }
   }
 }
 
-void Transformer::write_planes(const Placement& place, const Record& planes, float* out) const {
-  const int64_t height = planes.shape[1], width = planes.shape[2];
-  const Rect inside = intersection(place.geometry.window, {0, 0, height, width});
-  const auto write_from = [&](const auto* levels) {
-    const auto row_at = [&](int64_t y) {
-      return [=](int64_t c, const FeedRow& row, float* to) {
-        feed_row(levels + (c * height + y) * width + inside.left, row, to);
+// Finds out how the image is fed and calls write(place, inside, row_at) with its pixels, as above.
+template <class Write>
+void Transformer::deliver(Image& image, uint64_t seed, int64_t position, StageSeconds* seconds,
+                          const Write& write) const {
+  StopWatch watch(seconds != nullptr);
+  Placement place{{}, {}, false, output_shape(image.shape())};
+  place.geometry = geometry(image.shape(), seed, position);
+  place.mean_of_window = mean_shape_.rank() && !mean_is_of_image(image.shape());
+  if (colour_shift_) place.shift = colour_shift_.draw(seed, position);
+  const Scaling& scaling = place.geometry.scaling;
+  const Rect inside = intersection(place.geometry.window, {0, 0, scaling.height, scaling.width});
+  if (scaling.is_identity() && image.planes()) {
+    const Record& planes = *image.planes();
+    const int64_t width = planes.shape[2], plane = planes.shape[1] * width;
+    const auto write_from = [&](const auto* levels) {
+      const auto row_at = [&](int64_t y) {
+        return PlaneRow{levels + y * width + inside.left, plane};
       };
+      write(place, inside, row_at);
     };
-    write(place, inside, row_at, out);
-  };
-  planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
-}
-
-void Transformer::write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
-                               float* out) const {
-  const auto feed_words = [](const uint32_t* words) {
-    return [words](int64_t c, const FeedRow& row, float* to) {
-      feed_row(words, static_cast<int>(c), row, to);
-    };
-  };
-  if (place.geometry.scaling.is_identity()) {
-    const auto row_at = [&](int64_t y) {
-      return feed_words(pixels.row(y) + (inside.left - pixels.part.left));
-    };
-    return write(place, inside, row_at, out);
+    planes.floats.empty() ? write_from(planes.bytes.data()) : write_from(planes.floats.data());
+    if (seconds) seconds->write += watch.lap();
+    return;
   }
-  const auto rows = scaled_rows(pixels, place.geometry.scaling, inside);
-  write(
-      place, inside, [&](int64_t y) { return feed_words(rows->row(y)); }, out);
+
+  static thread_local Pixels decoded;
+  image.read(source_part(scaling, inside), &decoded);
+  if (seconds) seconds->decode += watch.lap();
+  if (scaling.is_identity()) {
+    write(place, inside,
+          [&](int64_t y) { return PixelRow{decoded.row(y) + (inside.left - decoded.part.left)}; });
+    if (seconds) seconds->write += watch.lap();
+    return;
+  }
+  const auto rows = scaled_rows(decoded, scaling, inside);
+  write(place, inside, [&](int64_t y) { return PixelRow{rows->row(y)}; });
+  if (seconds) seconds->resize += watch.lap();
 }
 
 void Transformer::apply(const Record& record, uint64_t seed, int64_t position, float* out) const {
@@ -365,29 +371,48 @@ void Transformer::apply(const Record& record, uint64_t seed, int64_t position, f
 
 void Transformer::apply(Image& image, uint64_t seed, int64_t position, float* out,
                         StageSeconds* seconds) const {
-  Placement place{{}, {}, false, output_shape(image.shape())};
-  if (place.output.rank() != 3) {
+  if (output_shape(image.shape()).rank() != 3) {
     const std::vector<float>& values = image.record().floats;
     for (size_t i = 0; i < values.size(); ++i) out[i] = values[i] * scale_;
     return;
   }
-  StopWatch watch(seconds != nullptr);
-  place.geometry = geometry(image.shape(), seed, position);
-  place.mean_of_window = mean_shape_.rank() && !mean_is_of_image(image.shape());
-  if (colour_shift_) place.shift = colour_shift_.draw(seed, position);
-  const Scaling& scaling = place.geometry.scaling;
-  if (scaling.is_identity() && image.planes()) {
-    write_planes(place, *image.planes(), out);
-    if (seconds) seconds->write += watch.lap();
-    return;
-  }
+  deliver(image, seed, position, seconds,
+          [&](const Placement& place, const Rect& inside, const auto& row_at) {
+            write(place, inside, row_at, out);
+          });
+}
 
-  static thread_local Pixels decoded;
-  const Rect window = intersection(place.geometry.window, {0, 0, scaling.height, scaling.width});
-  image.read(source_part(scaling, window), &decoded);
-  if (seconds) seconds->decode += watch.lap();
-  write_pixels(place, window, decoded, out);
-  if (seconds) (scaling.is_identity() ? seconds->write : seconds->resize) += watch.lap();
+void Transformer::apply(Image& image, uint64_t seed, int64_t position, uint8_t* levels,
+                        float* place, StageSeconds* seconds) const {
+  if (!image.record().floats.empty() || image.shape().rank() != 3) throw NotPixels();
+  const auto copy = [&](const Placement& how, const Rect& inside, const auto& row_at) {
+    const Rect& window = how.geometry.window;
+    const int64_t top = inside.top - window.top, left = inside.left - window.left;
+    const auto set = [&](int i, auto value) { place[i] = static_cast<float>(value); };
+    for (size_t c = 0; c < 3; ++c) place[placement::kShift + c] = how.shift[c];
+    set(placement::kMirrored, how.geometry.mirrored);
+    set(placement::kTop, top);
+    set(placement::kLeft, left);
+    set(placement::kBottom, top + inside.height);
+    set(placement::kRight, left + inside.width);
+    set(placement::kMeanTop, how.mean_of_window ? 0 : window.top);
+    set(placement::kMeanLeft, how.mean_of_window ? 0 : window.left);
+    for (int64_t y = inside.top; y < inside.bottom(); ++y) {
+      const auto pixels = row_at(y);
+      for (int64_t c = 0; c < how.output[0]; ++c) {
+        const int64_t row = c * window.height + y - window.top;
+        pixels.copy(c, inside.width, levels + row * window.width + left);
+      }
+    }
+  };
+  deliver(image, seed, position, seconds, copy);
+}
+
+PixelRule Transformer::pixel_rule(int64_t channels) const {
+  if (mean_shape_.rank()) return {.mean_shape = mean_shape_, .mean = mean_, .scale = scale_};
+  PixelRule rule{.mean_shape = {channels}, .mean = {}, .scale = scale_};
+  for (int64_t c = 0; c < channels; ++c) rule.mean.push_back(mean_at(c, 0));
+  return rule;
 }
 
 // The mean of a pixel of a plane; with mean values the pixel does not matter.

@@ -1,5 +1,7 @@
 #include "resnet/eval/feed.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -66,6 +68,7 @@ Feed::Feed(const NetParameter& net, const FeedOptions& options)
     source.data = layer.top_size() > 0 ? layer.top(0) : "";
     source.label = layer.top_size() > 1 ? layer.top(1) : "";
     source.loader = open_loader(layer, loading, options.base_dir);
+    if (options.pixels) open_pixels(source);
     layers_.push_back(std::move(source));
   }
   check_agreement();
@@ -78,6 +81,7 @@ Feed::Feed(std::unique_ptr<Loader> loader, const std::string& data, const std::s
   layer.data = data;
   layer.label = label;
   layer.loader = std::move(loader);
+  open_pixels(layer);
   layers_.push_back(std::move(layer));
 }
 
@@ -138,20 +142,11 @@ int64_t Feed::fill(Net& net, Session& session) {
   };
   bool first = true;
   for (Layer& layer : layers_) {
-    std::vector<float> labels(static_cast<size_t>(last_count_)), staged;
-    float* data = nullptr;
-    Tensor input;
-    if (reads(layer.data)) {
-      input = net.input(session, layer.data);
-      if (input.desc.shape[0] != last_count_) {
-        throw InternalError("a session for " + input.desc.shape.str() + " is fed " +
-                            std::to_string(last_count_) + " images");
-      }
-      if (input.desc.dtype != DType::f32) staged.resize(static_cast<size_t>(input.desc.count()));
-      data = staged.empty() ? input.as<float>() : staged.data();
+    std::vector<float> labels(static_cast<size_t>(last_count_));
+    const bool data = reads(layer.data);
+    if (!data || !fill_pixels(net, session, layer, labels.data())) {
+      fill_floats(net, session, layer, data, labels.data());
     }
-    layer.loader->next(data, labels.data());
-    if (!staged.empty()) copy_to(input, staged);
     check_batch_labels(layer, labels);
     if (!layer.label.empty() && reads(layer.label)) {
       copy_to(net.input(session, layer.label), labels);
@@ -161,6 +156,79 @@ int64_t Feed::fill(Net& net, Session& session) {
   }
   net.set_clock(session, seed_, last_position_);
   return last_count_;
+}
+
+void Feed::open_pixels(Layer& layer) {
+  if (layer.loader->record_shape().rank() != 3) {
+    layer.way = "floats: the records are no images";
+  } else {
+    layer.rule = std::make_shared<const PixelRule>(layer.loader->pixel_rule());
+  }
+}
+
+// Where the layer's pixels go, if the device takes them.
+Net::PixelInput Feed::pixel_input(Net& net, Session& session, Layer& layer) {
+  const bool device = net.backend().memory() == MemoryKind::device;
+  Net::PixelInput input;
+  std::string way = device ? layer.way : "floats";
+  if (device && layer.rule != nullptr) {
+    std::string reason;
+    input = net.input_pixels(session, layer.data, layer.rule, &reason);
+    way = reason.empty() ? "8-bit pixels, normalised on the device" : "floats: " + reason;
+  }
+  if (way != layer.way || !layer.way_is_logged)
+    VLOG(1) << "data layer '" << layer.name << "': " << way;
+  layer.way = way;
+  layer.way_is_logged = true;
+  return input;
+}
+
+std::vector<std::string> Feed::ways(Net& net, Session& session) {
+  const std::vector<std::string> inputs = net.input_names(session);
+  std::vector<std::string> all;
+  for (Layer& layer : layers_) {
+    if (std::find(inputs.begin(), inputs.end(), layer.data) != inputs.end()) {
+      pixel_input(net, session, layer);
+    }
+    all.push_back(layer.way);
+  }
+  return all;
+}
+
+// False, with the position as it was, where the layer's images do not go to the device as pixels.
+bool Feed::fill_pixels(Net& net, Session& session, Layer& layer, float* labels) const {
+  const Net::PixelInput input = pixel_input(net, session, layer);
+  if (input.levels.data == nullptr) return false;
+  check_count(input.levels.desc.shape);
+  try {
+    layer.loader->next(input.levels.as<uint8_t>(), input.places.as<float>(), labels);
+  } catch (const NotPixels& e) {  // in one record; all later batches are treated alike
+    layer.rule = nullptr;
+    layer.way = std::string("floats: ") + e.what();
+    layer.way_is_logged = false;
+    layer.loader->seek(layer.loader->position());
+    return false;
+  }
+  return true;
+}
+
+void Feed::fill_floats(Net& net, Session& session, Layer& layer, bool data, float* labels) const {
+  if (!data) {
+    layer.loader->next(static_cast<float*>(nullptr), labels);
+    return;
+  }
+  const Tensor input = net.input(session, layer.data);
+  check_count(input.desc.shape);
+  std::vector<float> staged;
+  if (input.desc.dtype != DType::f32) staged.resize(static_cast<size_t>(input.desc.count()));
+  layer.loader->next(staged.empty() ? input.as<float>() : staged.data(), labels);
+  if (!staged.empty()) copy_to(input, staged);
+}
+
+void Feed::check_count(const Shape& input) const {
+  if (input[0] == last_count_) return;
+  throw InternalError("a session for " + input.str() + " is fed " + std::to_string(last_count_) +
+                      " images");
 }
 
 bool Feed::knows_label(const Layer& layer, float label) {

@@ -81,8 +81,15 @@ struct Net::Impl {
 
   // inputs.cpp
   bool on_device() const { return backend->memory() == MemoryKind::device; }
-  InputBuffer make_input(int64_t bytes);
+  InputBuffer make_input(const TensorDesc& desc);
+  void set_arrivals(Session& session, InputBuffer& input, const std::vector<TensorDesc>& descs);
+  void take_floats(Session& session, InputBuffer& input);
+  std::string take_pixels(Session& session, InputBuffer& input,
+                          const std::shared_ptr<const PixelRule>& rule);
+  InputBuffer& input_of(Session& session, const std::string& blob) const;
+  void await_turn(InputBuffer& input) const;
   void upload_inputs(Session& session);
+  void convert_inputs(Session& session);  // enqueued after uploads, part of each batch
   Tensor host_staging(const TensorDesc& desc, int64_t offset = 0);
   void put(const Tensor& dst, const void* values);    // host values of dst's bytes, and waits
   void fetch(void* values, const Tensor& src);        // likewise

@@ -7,47 +7,140 @@
 
 namespace resnet {
 
-InputBuffer Net::Impl::make_input(int64_t bytes) {
-  InputBuffer input;
-  input.memory = backend->allocate(bytes);
-  if (on_device()) {
-    for (Buffer& host : input.host) host = backend->allocate_staging(bytes);
+InputBuffer Net::Impl::make_input(const TensorDesc& desc) {
+  return {.desc = desc, .memory = backend->allocate(desc.bytes())};
+}
+
+// Makes the buffers of what arrives for an input from now on.
+void Net::Impl::set_arrivals(Session& session, InputBuffer& input,
+                             const std::vector<TensorDesc>& descs) {
+  backend->synchronize();  // the old ones may be in use
+  session.recordings.clear();
+  session.batches_run.clear();
+  input.arrivals.clear();
+  for (auto& mark : input.copied) mark.reset();
+  input.turn = 0;
+  input.touched = false;
+  input.conversion.reset();
+  input.rule.reset();
+  input.mean = Buffer();
+  for (const TensorDesc& desc : descs) {
+    Arrival arrival{.desc = desc};
+    if (arrival.desc != input.desc) arrival.memory = backend->allocate(arrival.desc.bytes());
+    for (Buffer& host : arrival.host) host = backend->allocate_staging(arrival.desc.bytes());
+    input.arrivals.push_back(std::move(arrival));
   }
-  return input;
+}
+
+void Net::Impl::take_floats(Session& session, InputBuffer& input) {
+  if (!on_device() || (!input.arrivals.empty() && input.rule == nullptr)) return;
+  const TensorDesc plain{
+      .shape = input.desc.shape, .dtype = options.dtype, .layout = Layout::nchw()};
+  set_arrivals(session, input, {plain});
+  if (plain == input.desc) return;
+  input.conversion = context.compile({.op = Reorder{.type = input.desc.dtype},
+                                      .in = {plain},
+                                      .out = {input.desc},
+                                      .accumulate = {}});
+}
+
+// Why pixels cannot be taken; "" if they are from now on.
+std::string Net::Impl::take_pixels(Session& session, InputBuffer& input,
+                                   const std::shared_ptr<const PixelRule>& rule) {
+  if (input.rule == rule) return "";
+  if (options.dtype != DType::f32)
+    return "the net computes in " + std::string(name_of(options.dtype));
+  const Shape& shape = input.desc.shape;
+  const auto plain = [](const Shape& of, DType type) {
+    return TensorDesc{.shape = of, .dtype = type, .layout = Layout::nchw()};
+  };
+  if (shape.rank() != 4) return "the input has shape " + shape.str();
+  const TensorDesc levels = plain(shape, DType::u8);
+  const TensorDesc places = plain({shape[0], placement::kSize}, DType::f32);
+  const TensorDesc mean = plain(rule->mean_shape, DType::f32);
+  const OpDesc op{.op = NormaliseImages{.scale = rule->scale, .type = input.desc.dtype},
+                  .in = {levels, places, mean},
+                  .out = {input.desc},
+                  .accumulate = {}};
+  if (const Support support = backend->supports(op); !support.ok) return support.reason;
+  set_arrivals(session, input, {levels, places});
+  input.conversion = context.compile(op);
+  input.mean = backend->allocate(mean.bytes());
+  put(input.mean.view(mean), rule->mean.data());
+  input.rule = rule;
+  return "";
+}
+
+InputBuffer& Net::Impl::input_of(Session& session, const std::string& blob) const {
+  const Graph& graph = session.program.graph;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    if (graph.value(graph.inputs[i].value).name == blob) return session.inputs[i];
+  }
+  throw ConfigError("net '" + graph.name + "' has no input '" + blob + "'");
+}
+
+// Until the buffers that are to be filled next have been copied.
+void Net::Impl::await_turn(InputBuffer& input) const {
+  if (auto& copied = input.copied[input.turn]) {
+    copied->wait();
+    copied.reset();
+  }
+  input.touched = true;
 }
 
 // Starts copying the inputs that were given out to be filled.
 void Net::Impl::upload_inputs(Session& session) {
   if (!on_device()) return;
-  const Graph& graph = session.program.graph;
-  for (size_t i = 0; i < session.inputs.size(); ++i) {
-    InputBuffer& input = session.inputs[i];
+  for (InputBuffer& input : session.inputs) {
     if (!input.touched) continue;
-    TensorDesc desc = graph.value(graph.inputs[i].value).desc;
-    desc.shape[0] *= session.program.options.shards;
-    input.copied[input.turn] =
-        backend->upload(input.memory.view(desc), input.host[input.turn].view(desc));
+    for (const Arrival& arrival : input.arrivals) {
+      const Buffer& memory = arrival.memory.data() == nullptr ? input.memory : arrival.memory;
+      input.copied[input.turn] =
+          backend->upload(memory.view(arrival.desc), arrival.host[input.turn].view(arrival.desc));
+    }
     input.turn ^= 1;
     input.touched = false;
   }
 }
 
-Tensor Net::input(Session& session, const std::string& blob) {
-  const Graph& graph = session.program.graph;
-  for (size_t i = 0; i < graph.inputs.size(); ++i) {
-    const Value& value = graph.value(graph.inputs[i].value);
-    if (value.name != blob) continue;
-    TensorDesc desc = value.desc;
-    desc.shape[0] *= session.program.options.shards;
-    InputBuffer& input = session.inputs[i];
-    if (auto& copied = input.copied[input.turn]) {
-      copied->wait();
-      copied.reset();
+// Makes what the program reads of what has arrived.
+void Net::Impl::convert_inputs(Session& session) {
+  for (const InputBuffer& input : session.inputs) {
+    if (input.conversion == nullptr) continue;
+    std::vector<Tensor> in;
+    for (const Arrival& arrival : input.arrivals) in.push_back(arrival.memory.view(arrival.desc));
+    if (input.rule) {
+      in.push_back(input.mean.view(
+          {.shape = input.rule->mean_shape, .dtype = DType::f32, .layout = Layout::nchw()}));
     }
-    input.touched = true;
-    return input.fillable().view(desc);
+    const Tensor out = input.memory.view(input.desc);
+    grow(scratch, input.conversion->scratch_bytes());
+    input.conversion->run({.in = in, .out = std::span(&out, 1), .scratch = scratch.data()});
   }
-  throw ConfigError("net '" + graph.name + "' has no input '" + blob + "'");
+}
+
+Tensor Net::input(Session& session, const std::string& blob) {
+  InputBuffer& input = impl_->input_of(session, blob);
+  if (!impl_->on_device()) return input.memory.view(input.desc);
+  impl_->take_floats(session, input);
+  impl_->await_turn(input);
+  const Arrival& floats = input.arrivals.front();
+  return floats.host[input.turn].view(floats.desc);
+}
+
+Net::PixelInput Net::input_pixels(Session& session, const std::string& blob,
+                                  const std::shared_ptr<const PixelRule>& rule,
+                                  std::string* reason) {
+  reason->clear();
+  if (!impl_->on_device()) return {};
+  InputBuffer& input = impl_->input_of(session, blob);
+  *reason = impl_->take_pixels(session, input, rule);
+  if (!reason->empty()) return {};
+  impl_->await_turn(input);
+  const auto host = [&](const Arrival& arrival) {
+    return arrival.host[input.turn].view(arrival.desc);
+  };
+  return {.levels = host(input.arrivals[0]), .places = host(input.arrivals[1])};
 }
 
 std::vector<std::string> Net::input_names(Session& session) const {

@@ -149,7 +149,7 @@ std::unique_ptr<Session> Net::Impl::make_session(Phase phase, int64_t batch,
   for (const Input& input : graph.inputs) {
     TensorDesc desc = graph.value(input.value).desc;
     desc.shape[0] *= plan_options.shards;
-    session->inputs.push_back(make_input(desc.bytes()));
+    session->inputs.push_back(make_input(desc));
   }
   session->persistent = backend->allocate(session->program.persistent_bytes);
   session->derived = share_derived(session->program);
@@ -284,9 +284,9 @@ HostArray Net::read(Session& session, const std::string& blob) {
   const ValueId value = readable_value(session, blob);
   if (const int index = session.input_index(value); index >= 0) {
     impl_->upload_inputs(session);
-    TensorDesc desc = session.program.graph.value(value).desc;
-    desc.shape[0] *= session.program.options.shards;
-    return impl_->to_host(session.inputs[static_cast<size_t>(index)].memory.view(desc));
+    impl_->convert_inputs(session);
+    const InputBuffer& input = session.inputs[static_cast<size_t>(index)];
+    return impl_->to_host(input.memory.view(input.desc));
   }
   return impl_->to_host(impl_->tensor_of(session, value, session.program.options.shards - 1));
 }

@@ -323,6 +323,7 @@ void Net::Impl::enqueue(Session& session, bool backward, bool add,
 std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   bind(session);
   upload_inputs(session);
+  convert_inputs(session);
   std::vector<double> values;
   int shards = 0;
   enqueue(
@@ -401,6 +402,7 @@ std::string Net::first_non_finite(Session& session) {
   }
   s.bind(session);
   s.upload_inputs(session);
+  s.convert_inputs(session);
   for (int shard = 0; shard < session.program.options.shards; ++shard) {
     s.bind_shard(session, shard);
     s.set_clock(session, shard);

@@ -24,16 +24,34 @@ struct Derived {
   int64_t version = -1;  // of the weights that it was made from
 };
 
-// An input of a program. Where the device cannot see host memory, two host buffers take turns: one is
-// filled while the other is copied.
-struct InputBuffer {
-  Buffer memory;   // of the backend
-  Buffer host[2];  // empty where `memory` is host memory
-  std::unique_ptr<Mark> copied[2];
-  int turn = 0;
-  bool touched = false;  // host[turn] was given out since it was copied last
+// What is copied to a device for an input. Two host buffers take turns: one is filled while the other is
+// copied.
+struct Arrival {
+  TensorDesc desc{};
+  Buffer memory{};  // of the device; empty: that of the input
+  Buffer host[2]{};
+};
 
-  const Buffer& fillable() const { return host[turn].data() == nullptr ? memory : host[turn]; }
+// An input of a program, in the form that its steps read. On a device it arrives as plain floats, or as
+// pixels and their placements.
+struct InputBuffer {
+  TensorDesc desc{};
+  Buffer memory{};                  // of the backend
+  std::vector<Arrival> arrivals{};  // none where `memory` is host memory
+  std::unique_ptr<Mark> copied[2]{};
+  int turn = 0;
+  bool touched = false;  // the buffers of this turn were given out since they were copied last
+
+  // From the arrivals (and the mean) to `memory`; null where that is where they go.
+  std::shared_ptr<const Kernel> conversion{};
+  std::shared_ptr<const PixelRule> rule{};  // with pixels
+  Buffer mean{};
+
+  int64_t bytes() const {
+    int64_t sum = memory.bytes();
+    for (const Arrival& arrival : arrivals) sum += arrival.memory.bytes();
+    return sum;
+  }
 };
 
 class Session {
@@ -61,7 +79,7 @@ class Session {
   // What dropping the session sets free, but for values that others share.
   int64_t own_bytes() const {
     int64_t bytes = persistent.bytes();
-    for (const InputBuffer& input : inputs) bytes += input.memory.bytes();
+    for (const InputBuffer& input : inputs) bytes += input.bytes();
     return bytes;
   }
   std::vector<std::vector<BoundStep>*> sections() {

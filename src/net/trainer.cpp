@@ -109,7 +109,7 @@ struct Trainer::State {
     const Graph& graph = session->program.graph;
     const int64_t images = graph.value(graph.inputs.at(0).value).desc.shape[0];
     const RecordBatch record{.images = partly ? 0 : images, .rows = rows};
-    if (drawing) enqueue_drawing();
+    drawing ? enqueue_drawing() : s.convert_inputs(*session);
     s.enqueue(
         *session, true, add,
         [&](int shard) {
@@ -208,6 +208,7 @@ bool Trainer::hold(HeldData data) {
       t.chunk() * images > records || input.data == nullptr) {
     return false;
   }
+  data.rule.type = input.desc.dtype;
   auto drawing = std::make_unique<State::Drawing>();
   const TensorDesc descs[] = {plain(data.images, DType::u8), plain({records}, DType::f32),
                               plain({2, records}, DType::i32), plain(data.mean_shape, DType::f32),

@@ -59,7 +59,7 @@ constexpr const char* kNames[] = {
     "CountLabels", "Accuracy",         "Dropout",     "Concat",           "Slice",
     "Reshape",     "IdentityShortcut", "Reorder",     "FoldBatchNorm",    "Fill",
     "SgdUpdate",   "ScaleBy",          "SquaredNorm", "RecordBatch",      "PrepareUpdate",
-    "DrawBatch"};
+    "DrawBatch",   "NormaliseImages"};
 static_assert(std::size(kNames) == std::variant_size_v<Op>);
 
 TensorDesc operand_desc(const Op& op, const Operand& operand, const rules::Descs& in,

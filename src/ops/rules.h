@@ -64,6 +64,7 @@ Descs infer(const SquaredNorm& op, const Descs& in);
 Descs infer(const RecordBatch& op, const Descs& in);
 Descs infer(const PrepareUpdate& op, const Descs& in);
 Descs infer(const DrawBatch& op, const Descs& in);
+Descs infer(const NormaliseImages& op, const Descs& in);
 
 std::string describe(const Convolution& op);
 std::string describe(const InnerProduct& op);
@@ -91,6 +92,7 @@ std::string describe(const SquaredNorm& op);
 std::string describe(const RecordBatch& op);
 std::string describe(const PrepareUpdate& op);
 std::string describe(const DrawBatch& op);
+std::string describe(const NormaliseImages& op);
 
 // Operands of a pass; nullopt when the op has no such pass. n = number of forward inputs.
 std::optional<Signature> signature(const Convolution& op, Pass pass, int n);
@@ -119,5 +121,6 @@ std::optional<Signature> signature(const SquaredNorm& op, Pass pass, int n);
 std::optional<Signature> signature(const RecordBatch& op, Pass pass, int n);
 std::optional<Signature> signature(const PrepareUpdate& op, Pass pass, int n);
 std::optional<Signature> signature(const DrawBatch& op, Pass pass, int n);
+std::optional<Signature> signature(const NormaliseImages& op, Pass pass, int n);
 
 }  // namespace resnet::rules

@@ -1,9 +1,15 @@
-// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
+// Ops of the training loop: SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch,
+// NormaliseImages.
 #include "ops/rules.h"
 #include "resnet/ops/training_rules.h"
 
 namespace resnet::rules {
 namespace {
+
+void require_rounded(const char* op, DType type) {
+  require(type == DType::f32 || type == DType::bf16 || type == DType::f16, op,
+          std::string("images are written in f32, bf16 or f16, not ") + name_of(type));
+}
 
 TensorDesc exact(const Shape& shape) { return {shape, DType::f64, Layout::any()}; }
 
@@ -94,6 +100,7 @@ std::optional<Signature> signature(const PrepareUpdate&, Pass pass, int n) {
 Descs infer(const DrawBatch& op, const Descs& in) {
   constexpr const char* kName = "DrawBatch";
   check_inputs(kName, in, 5);
+  require_rounded(kName, op.type);
   const Shape& images = in[0].shape;
   require(images.rank() == 4, kName, "images must be (R,C,H,W), got " + images.str());
   check_shape(kName, "labels", in[1].shape, Shape{images[0]});
@@ -112,7 +119,7 @@ Descs infer(const DrawBatch& op, const Descs& in) {
   require(op.height >= 1 && op.height <= images[2] && op.width >= 1 && op.width <= images[3] &&
               op.pad >= 0,
           kName, "a window of " + describe(op) + " does not fit into " + images.str());
-  return {like(in[1], Shape{op.batch, images[1], op.height, op.width}),
+  return {{Shape{op.batch, images[1], op.height, op.width}, op.type, Layout::any()},
           like(in[1], Shape{op.batch})};
 }
 
@@ -122,11 +129,35 @@ std::string describe(const DrawBatch& op) {
                      " scale=" + std::to_string(op.scale);
   if (op.mirror) text += " mirror";
   if (op.mean_of_window) text += " mean_of_window";
+  if (op.type != DType::f32) text += std::string(" to ") + name_of(op.type);
   return text;
 }
 
 std::optional<Signature> signature(const DrawBatch&, Pass pass, int n) {
   return forward_only(pass, n, 2);
+}
+
+Descs infer(const NormaliseImages& op, const Descs& in) {
+  constexpr const char* kName = "NormaliseImages";
+  check_inputs(kName, in, 3);
+  require_rounded(kName, op.type);
+  const Shape &levels = in[0].shape, &mean = in[2].shape;
+  require(levels.rank() == 4, kName, "levels must be (N,C,H,W), got " + levels.str());
+  check_shape(kName, "placements", in[1].shape, Shape{levels[0], placement::kSize});
+  require((mean.rank() == 1 || mean.rank() == 3) && mean[0] == levels[1], kName,
+          "the mean must be (C) or (C,H,W) of " + std::to_string(levels[1]) + " channels, got " +
+              mean.str());
+  return {{levels, op.type, Layout::any()}};
+}
+
+std::string describe(const NormaliseImages& op) {
+  std::string text = "scale=" + std::to_string(op.scale);
+  if (op.type != DType::f32) text += std::string(" to ") + name_of(op.type);
+  return text;
+}
+
+std::optional<Signature> signature(const NormaliseImages&, Pass pass, int n) {
+  return forward_only(pass, n, 1);
 }
 
 }  // namespace resnet::rules

@@ -286,6 +286,7 @@ class Differentiator {
   void backward(const RecordBatch&) {}
   void backward(const PrepareUpdate&) {}
   void backward(const DrawBatch&) {}
+  void backward(const NormaliseImages&) {}
   void backward(const Slice&) { refuse(); }
   // Layouts are chosen later: so far, this changes the type.
   void backward(const Reorder&) {

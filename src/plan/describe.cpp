@@ -33,6 +33,10 @@ void append_steps(std::string& text, const Program& program, const char* title,
 
 std::string describe(const Program& program) {
   std::string text;
+  for (const Input& input : program.graph.inputs) {
+    const Value& value = program.graph.value(input.value);
+    text += "input " + value.name + " " + value.desc.str() + "\n";
+  }
   append_steps(text, program, "prepare: when weights changed", program.prepare);
   append_steps(text, program, "prologue: once per batch", program.prologue);
   append_steps(text, program, "forward", program.forward);

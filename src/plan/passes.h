@@ -52,6 +52,10 @@ void accumulate_sums(Graph& graph, const std::set<ValueId>& keep, const Backend&
 // Fixes every layout: asks the backend op by op, inserts Reorder nodes, chooses unset parameter layouts.
 void choose_layouts(Graph& graph, PlanContext& context, bool blocked);
 
+// Inputs that a single Reorder reads get its layout and type, and the Reorder goes: whoever brings them to
+// the device writes them so.
+void adopt_inputs(Graph& graph, const std::set<ValueId>& keep);
+
 // BatchNorm forward nodes whose dst can be rebuilt in backward, in graph order.
 std::vector<int> recompute_candidates(const Graph& graph, const std::set<ValueId>& keep);
 // Rebuilds the dst of the given nodes right before its first use in backward.

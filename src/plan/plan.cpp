@@ -321,6 +321,7 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
   if (options.fuse) passes::accumulate_sums(graph, keep, backend);
   check_support(graph, backend);
   passes::choose_layouts(graph, context, options.layouts);
+  if (backend.memory() == MemoryKind::device) passes::adopt_inputs(graph, keep);
 
   Program program{.graph = std::move(graph), .options = options};
   place_values(program, backend, keep);

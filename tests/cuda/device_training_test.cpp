@@ -1,25 +1,13 @@
 // Whole training runs on the CUDA backend, emulated on the host (tests/cuda_emulation) or on a GPU.
 #include <gtest/gtest.h>
 
+#include "cuda/devices.h"
 #include "resnet/base/error.h"
 #include "resnet/io/files.h"
 #include "train/train_run.h"
 
 namespace resnet::testing {
 namespace {
-
-// The emulation, and the GPU where there is one.
-std::vector<std::string> devices() {
-  std::vector<std::string> all{RESNET_BACKEND_DIR "/cuda_emulated.so"};
-  if (cuda_obstacle().empty()) {
-    try {
-      make_backend("cuda");
-      all.emplace_back("cuda");
-    } catch (const DeviceError&) {  // SaysWhyThereIsNoGpu shows it
-    }
-  }
-  return all;
-}
 
 TEST(Gpu, IsTestedToo) {
   if (devices().size() > 1) return;

@@ -57,7 +57,8 @@ const std::vector<BackendUnderTest>& backends_under_test() {
          &all_cases(),
          {"bn_add_stride2", "bn_add_stride2_odd", "bn_add_stride1_more", "bn_groups_add_stride3",
           "bn_global_add_stride2", "draw_batch", "draw_batch_mean_image",
-          "draw_batch_mean_of_window"}},
+          "draw_batch_mean_of_window", "draw_batch_bf16", "normalise", "normalise_grey",
+          "normalise_mean_image", "normalise_mean_of_window", "normalise_bf16", "normalise_f16"}},
         {"reference_module", make_backend(module_path()), &small_cases()},
         {"cuda", make_backend(emulated_cuda_path()), &all_cases(), {}, both},
     };

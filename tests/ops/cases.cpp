@@ -21,7 +21,8 @@ enum class Values {
   exact,
   state,
   level,
-  order
+  order,
+  placement
 };
 
 struct Input {
@@ -105,6 +106,14 @@ Inputs complete(const DrawBatch&, const Inputs& src) {
           {Shape{train_state::kSize}, Values::state}};
 }
 
+// src: levels [, mean image (C,H',W') of at least their size]
+Inputs complete(const NormaliseImages&, const Inputs& src) {
+  const Shape& levels = src[0].shape;
+  return {{levels, Values::level},
+          {Shape{levels[0], placement::kSize}, Values::placement},
+          {src.size() > 1 ? src[1].shape : Shape{levels[1]}}};
+}
+
 Inputs complete(const PrepareUpdate& op, const Inputs& src) {
   Inputs in{{src[0].shape, Values::exact}};
   if (op.has_norm) in.push_back({Shape{1}, Values::exact});
@@ -155,6 +164,30 @@ double label_value(const Case& c, Random& random) {
   return ignore && ignored != -1 ? static_cast<double>(ignored) : label;
 }
 
+// Of the windows of c.src[0]: the first image fills its window, those after it lie in padding.
+double placement_value(const Case& c, int64_t at, Random& random) {
+  const int64_t n = at / placement::kSize, height = c.src[0][2], width = c.src[0][3];
+  const int64_t rows = c.src.size() > 1 ? c.src[1][1] - height : 0;
+  const int64_t columns = c.src.size() > 1 ? c.src[1][2] - width : 0;
+  switch (at % placement::kSize) {
+    case placement::kMirrored:
+      return static_cast<double>(n % 2);
+    case placement::kTop:
+    case placement::kLeft:
+      return static_cast<double>(n % 3);
+    case placement::kBottom:
+      return static_cast<double>(height - (n + 1) % 2 * n);
+    case placement::kRight:
+      return static_cast<double>(width - n / 2);
+    case placement::kMeanTop:
+      return static_cast<double>(n * rows % (rows + 1));
+    case placement::kMeanLeft:
+      return static_cast<double>(n * n % (columns + 1));
+    default:
+      return 20 * random.normal();
+  }
+}
+
 double value_of(const Case& c, Values values, int64_t at, Random& random) {
   constexpr double kClock[] = {12345, 1000003};
   constexpr double kHyper[] = {0.1, 0.01, 0.9, 0.5};
@@ -180,6 +213,8 @@ double value_of(const Case& c, Values values, int64_t at, Random& random) {
       return random.below(256);
     case Values::order:  // a permutation in each of two rows
       return static_cast<double>((3 * at + at / c.src[0][0]) % c.src[0][0]);
+    case Values::placement:
+      return placement_value(c, at, random);
   }
   throw InternalError("unknown kind of values");
 }

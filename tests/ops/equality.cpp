@@ -158,11 +158,10 @@ class Comparison {
     require(ok ? ::testing::AssertionSuccess() : ::testing::AssertionFailure(), what);
   }
   void require_close(const HostTensor& actual, const HostTensor& wanted, const std::string& what) {
-    if (!is_16_bit(actual.desc().dtype)) {
-      require(close(actual, wanted, tolerance(), case_.scale), what);
-    } else {
-      require(close(as_type(actual, DType::f32), wanted, tolerance(), case_.scale), what);
-    }
+    const auto wide = [](const HostTensor& t) {
+      return is_16_bit(t.desc().dtype) ? as_type(t, DType::f32) : copy_of(t);
+    };
+    require(close(wide(actual), wide(wanted), tolerance(), case_.scale), what);
   }
   // Sums of rounded values, such as gradients of f32 parameters, are as inexact as these.
   double tolerance() const { return std::max(case_.tolerance, tolerance_of(type_)); }

@@ -60,6 +60,7 @@ bool may_drop_values(const Case& c) {
   return std::holds_alternative<Slice>(c.op) || std::holds_alternative<Accuracy>(c.op) ||
          std::holds_alternative<Dropout>(c.op) || std::holds_alternative<CountLabels>(c.op) ||
          std::holds_alternative<RecordBatch>(c.op) || std::holds_alternative<DrawBatch>(c.op) ||
+         std::holds_alternative<NormaliseImages>(c.op) ||
          std::holds_alternative<PrepareUpdate>(c.op) || c.src.empty();
 }
 

@@ -85,7 +85,7 @@ struct RunOptions {
   DType dtype = DType::f32;
   std::string base_dir = {};
   std::function<Action()> poll = {};
-  bool hold_data = true, record = true;
+  bool hold_data = true, record = true, pixels = true;
   DType math = DType::f32;
 };
 
@@ -132,6 +132,7 @@ class TrainRun {
     feed.seed = seed;
     feed.loader_threads = options.loader_threads;
     feed.base_dir = options.base_dir;
+    feed.pixels = options.pixels;
     return feed;
   }
   static NetOptions net_options(const RunOptions& options) {

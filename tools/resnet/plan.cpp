@@ -11,12 +11,23 @@
 namespace resnet::cli {
 namespace {
 
+// How data layers bring their images to the device, where there are data.
+void print_ways(const NetFile& file, Phase phase, Net& net, Session& session) {
+  if (net.backend().memory() != MemoryKind::device || !FLAGS_input_shape.empty()) return;
+  Feed feed(file.net, file.feed_options(phase));
+  const std::vector<std::string> ways = feed.ways(net, session);
+  for (int i = 0; i < feed.size(); ++i) {
+    std::cout << "data layer '" << feed.layer_name(i) << "': " << ways[static_cast<size_t>(i)]
+              << '\n';
+  }
+}
+
 ExitCode run(const Operands&) {
   const Phase phase = parse_phase();
   const NetFile file = read_net_file(phase);
   const std::shared_ptr<Backend> backend = open_backend(file.device);
   const std::unique_ptr<Net> net = build_net(file, backend, phase, data_shapes(file, phase));
-  const Session& session = net->session(phase, FLAGS_batch);
+  Session& session = net->session(phase, FLAGS_batch);
   const Program& program = net->program(session);
   if (FLAGS_json) {
     std::cout << Json()
@@ -39,6 +50,7 @@ ExitCode run(const Operands&) {
               << '\n';
     return ExitCode::ok;
   }
+  print_ways(file, phase, *net, session);
   std::cout << describe(program) << "weights, gradients and momenta "
             << bytes_text(net->parameter_bytes()) << "; all together "
             << bytes_text(planned_bytes(*net, session)) << '\n';

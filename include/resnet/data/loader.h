@@ -49,6 +49,10 @@ class Loader {
   // DataError on a bad record or label; the error comes at the same position for any number of
   // threads.
   int64_t next(float* data, float* labels);
+  // The same with 8-bit pixels, which a device brings to the net's input (Transformer::apply): `levels`
+  // (batch,C,H,W), `places` (batch,placement::kSize). Throws NotPixels, too; then the position stays.
+  int64_t next(uint8_t* levels, float* places, float* labels);
+  PixelRule pixel_rule() const;
 
   // Images taken so far: the position of the next batch's first image. In TRAIN this one number is
   // what a snapshot stores.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,10 +11,18 @@
 #include "resnet/data/held_set.h"
 #include "resnet/data/image.h"
 #include "resnet/data/source.h"
+#include "resnet/tensor/normalise.h"
 
 namespace resnet {
 
 struct Geometry;  // data/geometry.h
+struct Rect;      // data/pixels.h
+
+// An image that has no 8-bit pixels, where those were asked for.
+class NotPixels : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the record holds floats"; }
+};
 
 // Seconds that images took on their way, summed.
 struct StageSeconds {
@@ -67,6 +76,14 @@ class Transformer {
              StageSeconds* seconds = nullptr) const;
   void apply(const Record& record, uint64_t seed, int64_t position, float* out) const;
 
+  // The same up to the last step, which takes `rule` and what is written here: the window's levels
+  // (C,height,width), undefined in padding, and the image's placement (placement::kSize floats). With
+  // PlacedPixel it gives the bits that apply() writes. Throws NotPixels, too.
+  void apply(Image& image, uint64_t seed, int64_t position, uint8_t* levels, float* place,
+             StageSeconds* seconds = nullptr) const;
+  // For `channels` channels.
+  PixelRule pixel_rule(int64_t channels) const;
+
   // What is done to images of this shape that are stored as planes, if it is no more than a CropRule
   // says, in TRAIN.
   std::optional<CropRule> crop_rule(const Shape& image) const;
@@ -88,11 +105,11 @@ class Transformer {
   bool scales() const { return resize_min_ > 0 || area_min_ > 0 || exact_size_ > 0; }
   Shape scaled_shape(const Shape& image) const;
   bool mean_is_of_image(const Shape& image) const;
+  template <class Write>
+  void deliver(Image& image, uint64_t seed, int64_t position, StageSeconds* seconds,
+               const Write& write) const;
   template <class RowAt>
   void write(const Placement& place, const Rect& inside, const RowAt& row_at, float* out) const;
-  void write_planes(const Placement& place, const Record& planes, float* out) const;
-  void write_pixels(const Placement& place, const Rect& inside, const Pixels& pixels,
-                    float* out) const;
   float mean_at(int64_t channel, int64_t pixel) const;
 
   Phase phase_ = TEST;

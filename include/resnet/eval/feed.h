@@ -21,6 +21,7 @@ struct FeedOptions {
   int loader_threads = 0;  // as LoaderOptions
   int64_t skip_bad = 0;    // as LoaderOptions, of each layer
   bool time_stages = false;
+  bool pixels = true;    // go to a device as 8-bit pixels where possible
   int64_t batch = 0;     // replaces the layers' batch_size; 0: keeps it
   std::string base_dir;  // where relative paths are sought after the working directory
   int level = 0;         // of the net's state, as in GraphOptions
@@ -58,6 +59,10 @@ class Feed {
   // Keys of the records of the last batch, layer after layer.
   std::vector<std::string> last_keys() const;
 
+  // How fill() brings images to the session, one text a data layer: "8-bit pixels, normalised on the device",
+  // or "floats", with the reason on a device.
+  std::vector<std::string> ways(Net& net, Session& session);
+
   // What a snapshot stores. restore() throws DataError, naming the layer, when the sources do not
   // fit.
   std::vector<DataPosition> positions() const;
@@ -78,12 +83,20 @@ class Feed {
   struct Layer {
     std::string name, data, label;  // label: empty without
     std::unique_ptr<Loader> loader;
+    std::shared_ptr<const PixelRule> rule;  // null: floats are filled in
+    std::string way = "floats";             // as ways() says
+    bool way_is_logged = false;
     int64_t classes = 0;  // 0: labels are not checked
     bool has_ignore = false;
     int64_t ignore_label = 0;
   };
 
   void check_agreement() const;
+  static void open_pixels(Layer& layer);
+  void check_count(const Shape& input) const;
+  static Net::PixelInput pixel_input(Net& net, Session& session, Layer& layer);
+  bool fill_pixels(Net& net, Session& session, Layer& layer, float* labels) const;
+  void fill_floats(Net& net, Session& session, Layer& layer, bool data, float* labels) const;
   static bool knows_label(const Layer& layer, float label);
   [[noreturn]] static void refuse_label(const Layer& layer, float label, const std::string& key);
   void check_batch_labels(const Layer& layer, const std::vector<float>& labels) const;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "resnet/plan/program.h"
+#include "resnet/tensor/normalise.h"
 
 namespace resnet {
 
@@ -86,6 +87,14 @@ class Net {
 
   // Host memory of an input, to be filled before a run: whole batch, row-major (N,C,H,W) in dtype().
   Tensor input(Session& session, const std::string& blob);
+  // Where a device normalises: host memory for the input's 8-bit pixels, whole batch, row-major (N,C,H,W)
+  // u8, and their placements (N,placement::kSize) f32 (tensor/normalise.h), to be filled instead of
+  // input(). Else tensors without memory, and why in *reason ("" on the host, where nothing is gained).
+  struct PixelInput {
+    Tensor levels, places;
+  };
+  PixelInput input_pixels(Session& session, const std::string& blob,
+                          const std::shared_ptr<const PixelRule>& rule, std::string* reason);
   std::vector<std::string> input_names(Session& session) const;
   // Seed and stream position of the batch's first record, for ops that draw random numbers.
   void set_clock(Session& session, uint64_t seed, int64_t position);

@@ -28,10 +28,11 @@ enum class Pass : uint8_t {
 };
 const char* name_of(Pass p);
 
-using Op = std::variant<Convolution, InnerProduct, BatchNorm, UpdateStatistics, Scale, Relu,
-                        Eltwise, Pooling, Softmax, SoftmaxLoss, CountLabels, Accuracy, Dropout,
-                        Concat, Slice, Reshape, IdentityShortcut, Reorder, FoldBatchNorm, Fill,
-                        SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch>;
+using Op =
+    std::variant<Convolution, InnerProduct, BatchNorm, UpdateStatistics, Scale, Relu, Eltwise,
+                 Pooling, Softmax, SoftmaxLoss, CountLabels, Accuracy, Dropout, Concat, Slice,
+                 Reshape, IdentityShortcut, Reorder, FoldBatchNorm, Fill, SgdUpdate, ScaleBy,
+                 SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch, NormaliseImages>;
 
 const char* name_of(const Op& op);  // "Convolution"
 // One line of attributes for logs and `resnet plan`: "k3x3 s1x1 p1x1 o16".

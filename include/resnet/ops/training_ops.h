@@ -62,7 +62,8 @@ struct PrepareUpdate {
 // with crop_size, pad, mirror, mean and scale (data/transform.h): image n is that at position
 // `position` + n of the stream, where epoch e takes row e % 2 of `order`.
 // forward: in images u8 (R,C,H,W), labels f32 (R), order i32 (2,R), mean f32 (C) or (C,H,W) or, if
-// mean_of_window, (C,height,width), state f64 (8); out data f32 (batch,C,height,width), label f32 (batch)
+// mean_of_window, (C,height,width), state f64 (8); out data (batch,C,height,width) of `type`, label f32
+// (batch)
 struct DrawBatch {
   int64_t batch = 1;
   int64_t height = 0, width = 0;  // of the window
@@ -70,7 +71,18 @@ struct DrawBatch {
   bool mirror = false;            // half of the time
   bool mean_of_window = false;
   float scale = 1;
+  DType type = DType::f32;  // of data: rounded at the end
   friend bool operator==(const DrawBatch&, const DrawBatch&) = default;
+};
+
+// The last step of data layers for 8-bit pixels that the host has cut out (tensor/normalise.h):
+//   (level - (mean - colour shift)) * scale, mirrored where the image is; 0 in the padding
+// forward: in levels u8 (N,C,H,W), placements f32 (N,10), mean f32 (C) or an image (C,H',W');
+// out data (N,C,H,W) of `type`
+struct NormaliseImages {
+  float scale = 1;
+  DType type = DType::f32;  // of data: rounded at the end
+  friend bool operator==(const NormaliseImages&, const NormaliseImages&) = default;
 };
 
 }  // namespace resnet

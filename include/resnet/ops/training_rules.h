@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
 
 #include "resnet/base/random.h"  // RESNET_HOST_DEVICE
 #include "resnet/ops/training_ops.h"
+#include "resnet/tensor/normalise.h"
 
 namespace resnet {
 
@@ -145,8 +147,24 @@ struct HeldImages {
     } else if (mean_of_pixels) {
       at = (c * height + iy) * width + ix;
     }
-    return (level - mean[at]) * op.scale;
+    return normalised(level, mean[at], op.scale);
   }
 };
+
+// The operands of NormaliseImages.
+inline PlacedImages placed_images(const NormaliseImages& op, std::span<const Tensor> in) {
+  const auto side = [](const Shape& shape, int axis) { return static_cast<int32_t>(shape[axis]); };
+  const Shape &levels = in[0].desc.shape, &mean = in[2].desc.shape;
+  const bool image = mean.rank() == 3;
+  return {.levels = in[0].as<uint8_t>(),
+          .placements = in[1].as<float>(),
+          .mean = in[2].as<float>(),
+          .channels = side(levels, 1),
+          .height = side(levels, 2),
+          .width = side(levels, 3),
+          .mean_height = image ? side(mean, 1) : 0,
+          .mean_width = image ? side(mean, 2) : 0,
+          .scale = op.scale};
+}
 
 }  // namespace resnet

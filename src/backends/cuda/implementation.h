@@ -115,5 +115,6 @@ Implementation implement(const SquaredNorm& op, const OpDesc& desc);
 Implementation implement(const RecordBatch& op, const OpDesc& desc);
 Implementation implement(const PrepareUpdate& op, const OpDesc& desc);
 Implementation implement(const DrawBatch& op, const OpDesc& desc);
+Implementation implement(const NormaliseImages& op, const OpDesc& desc);
 
 }  // namespace resnet::cuda

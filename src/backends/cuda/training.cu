@@ -1,4 +1,6 @@
-// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch, NormaliseImages.
+#include <limits>
+
 #include "resnet/ops/training_rules.h"
 
 #include "backends/cuda/implementation.h"
@@ -28,7 +30,8 @@ __global__ void scale_by(const T* src, const double* factor, int64_t count, T* d
   if (i < count) dst[i] = from_float<T>(to_float(src[i]) * static_cast<float>(*factor));
 }
 
-constexpr int64_t kMostParts = 512;  // of a sum, one a block
+constexpr int64_t kMostImages = 65535;  // of a grid
+constexpr int64_t kMostParts = 512;     // of a sum, one a block
 
 // The sum of a block's values, in a fixed order; valid in thread 0.
 __device__ double sum_of_block(double value) {
@@ -72,8 +75,8 @@ __global__ void next_update(PrepareUpdate op, const double* schedule, int64_t ro
 }
 
 // A block draws a part of one image's elements, in the order of dst.
-template <bool kNhwc>
-__global__ void draw_batch(DrawBatch op, HeldImages held, const double* state, float* data,
+template <bool kNhwc, class T>
+__global__ void draw_batch(DrawBatch op, HeldImages held, const double* state, T* data,
                            float* labels) {
   const int64_t n = blockIdx.y;
   const int64_t position = static_cast<int64_t>(state[train_state::kPosition]) + n;
@@ -86,7 +89,29 @@ __global__ void draw_batch(DrawBatch op, HeldImages held, const double* state, f
   const int64_t c = kNhwc ? i % held.channels : i / pixels;
   const int64_t pixel = kNhwc ? i / held.channels : i % pixels;
   data[n * held.channels * pixels + i] =
-      held.element(op, window, record, c, pixel / op.width, pixel % op.width);
+      from_float<T>(held.element(op, window, record, c, pixel / op.width, pixel % op.width));
+}
+
+// A thread writes all planes of a pixel.
+template <bool kNhwc, class T>
+__global__ void normalise(PlacedImages images, T* data) {
+  const int32_t pixel = static_cast<int32_t>(RESNET_THREAD_INDEX);
+  const int32_t pixels = images.height * images.width;
+  if (pixel >= pixels) return;
+  const PlacedPixel placed(images, blockIdx.y, pixel / images.width, pixel % images.width);
+  T* image = data + static_cast<int64_t>(blockIdx.y) * images.channels * pixels;
+  for (int32_t c = 0; c < images.channels; ++c) {
+    image[kNhwc ? pixel * images.channels + c : c * pixels + pixel] =
+        from_float<T>(placed.element(c));
+  }
+}
+
+// The written images may have either layout; the rest is plain. Returns whether they are nhwc.
+bool choose_written_layout(OpDesc& desc) {
+  for (TensorDesc& t : desc.in) t.layout = Layout::nchw();
+  if (desc.out[0].layout.kind == Layout::Kind::any) desc.out[0].layout = Layout::nhwc();
+  for (size_t i = 1; i < desc.out.size(); ++i) desc.out[i].layout = Layout::nchw();
+  return desc.out[0].layout == Layout::nhwc();
 }
 
 bool accumulates_any(const OpDesc& desc) {
@@ -188,12 +213,7 @@ Implementation implement(const DrawBatch& op, const OpDesc& desc) {
   if (desc.in[0].dtype != DType::u8) return refuse(desc, "images must be u8");
   result.refusal = refuse_unless_f32("labels", desc.in[1]);
   if (!result.refusal.empty()) return result;
-  for (auto& t : result.desc.in) t.layout = Layout::nchw();
-  if (result.desc.out[0].layout.kind == Layout::Kind::any) {
-    result.desc.out[0].layout = Layout::nhwc();
-  }
-  result.desc.out[1].layout = Layout::nchw();
-  const bool nhwc = result.desc.out[0].layout == Layout::nhwc();
+  const bool nhwc = choose_written_layout(result.desc);
   const Shape shape = desc.in[0].shape;
   const bool mean_of_pixels = desc.in[3].shape.rank() == 3;
   result.make = [=](const Device& device) {
@@ -208,8 +228,36 @@ Implementation implement(const DrawBatch& op, const OpDesc& desc) {
                             shape[3],
                             mean_of_pixels};
       const dim3 grid(blocks_for(shape[1] * op.height * op.width), static_cast<unsigned>(op.batch));
-      launch(stream, grid, kThreads, nhwc ? draw_batch<true> : draw_batch<false>, op, held,
-             args.in[4].as<double>(), args.out[0].as<float>(), args.out[1].as<float>());
+      with_type(op.type, [&]<class T>(T*) {
+        launch(stream, grid, kThreads, nhwc ? draw_batch<true, T> : draw_batch<false, T>, op, held,
+               args.in[4].as<double>(), args.out[0].as<T>(), args.out[1].as<float>());
+      });
+    });
+  };
+  return result;
+}
+
+Implementation implement(const NormaliseImages& op, const OpDesc& desc) {
+  Implementation result{.refusal = {}, .desc = desc};
+  if (accumulates_any(desc)) return refuse(desc, "a batch is written, not accumulated");
+  if (desc.in[0].dtype != DType::u8) return refuse(desc, "levels must be u8");
+  result.refusal = refuse_unless_f32("placements", desc.in[1]);
+  if (result.refusal.empty()) result.refusal = refuse_unless_f32("the mean", desc.in[2]);
+  if (!result.refusal.empty()) return result;
+  if (desc.in[0].count() / desc.in[0].shape[0] >= std::numeric_limits<int32_t>::max() ||
+      desc.in[0].shape[0] > kMostImages) {
+    return refuse(desc, "images of at most 2^31 values, 65535 of them");
+  }
+  const bool nhwc = choose_written_layout(result.desc);
+  result.make = [=](const Device& device) {
+    return own_kernel("own", 0, [=, stream = device.stream()](const KernelArgs& args) {
+      const PlacedImages images = placed_images(op, args.in);
+      const dim3 grid(blocks_for(int64_t{images.height} * images.width),
+                      static_cast<unsigned>(args.in[0].desc.shape[0]));
+      with_type(op.type, [&]<class T>(T*) {
+        launch(stream, grid, kThreads, nhwc ? normalise<true, T> : normalise<false, T>, images,
+               args.out[0].as<T>());
+      });
     });
   };
   return result;

@@ -127,5 +127,6 @@ Implementation implement(const SquaredNorm& op, const OpDesc& desc, Layouts& lay
 Implementation implement(const RecordBatch& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const PrepareUpdate& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const DrawBatch& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const NormaliseImages& op, const OpDesc& desc, Layouts& layouts);
 
 }  // namespace resnet::onednn

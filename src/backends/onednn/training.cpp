@@ -1,4 +1,4 @@
-// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch, NormaliseImages.
 #include "resnet/ops/training_rules.h"
 
 #include <algorithm>
@@ -124,6 +124,10 @@ Implementation implement(const PrepareUpdate& op, const OpDesc& desc, Layouts& /
 
 Implementation implement(const DrawBatch& /*op*/, const OpDesc& desc, Layouts& /*layouts*/) {
   return refuse(desc, "onednn holds no data sets: data layers feed it");
+}
+
+Implementation implement(const NormaliseImages& /*op*/, const OpDesc& desc, Layouts& /*layouts*/) {
+  return refuse(desc, "onednn is not given pixels: data layers write floats to its memory");
 }
 
 }  // namespace resnet::onednn

@@ -1,4 +1,4 @@
-// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch.
+// SgdUpdate, ScaleBy, SquaredNorm, RecordBatch, PrepareUpdate, DrawBatch, NormaliseImages.
 #include "resnet/ops/training_rules.h"
 
 #include "backends/reference/kernels.h"
@@ -100,7 +100,8 @@ Implementation implement(const DrawBatch& op, const OpDesc& desc) {
                           shape[3],
                           desc.in[3].shape.rank() == 3};
     const auto* state = args.in[4].as<double>();
-    auto* data = args.out[0].as<float>();
+    const Out data = output(desc, args, 0);
+    int64_t at = 0;
     for (int64_t n = 0; n < op.batch; ++n) {
       const int64_t position = static_cast<int64_t>(state[train_state::kPosition]) + n;
       const DrawnWindow window(op, held.height, held.width,
@@ -110,7 +111,27 @@ Implementation implement(const DrawBatch& op, const OpDesc& desc) {
       for (int64_t c = 0; c < held.channels; ++c) {
         for (int64_t y = 0; y < op.height; ++y) {
           for (int64_t x = 0; x < op.width; ++x) {
-            *data++ = held.element(op, window, record, c, y, x);
+            data.set(at++, held.element(op, window, record, c, y, x));
+          }
+        }
+      }
+    }
+  });
+}
+
+Implementation implement(const NormaliseImages& op, const OpDesc& desc) {
+  if (accumulates_any(desc)) return refuse("a batch is written, not accumulated");
+  if (desc.in[1].dtype != DType::f32) return refuse("images are normalised in f32");
+  return updates([=](const KernelArgs& args) {
+    const Shape& shape = desc.in[0].shape;
+    const Out data = output(desc, args, 0);
+    int64_t at = 0;
+    const PlacedImages images = placed_images(op, args.in);
+    for (int64_t n = 0; n < shape[0]; ++n) {
+      for (int32_t c = 0; c < images.channels; ++c) {
+        for (int32_t y = 0; y < images.height; ++y) {
+          for (int32_t x = 0; x < images.width; ++x) {
+            data.set(at++, PlacedPixel(images, n, y, x).element(c));
           }
         }
       }
