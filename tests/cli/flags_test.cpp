@@ -114,7 +114,10 @@ TEST_F(Flags, DevicesAndPrecisionsThatAreNotThere) {
                    {"--device=cuda: cuda: ", "use --device=cpu"});
   }
   expect_failure(run({"info", "--device=tpu"}), 2, {"--device", "'tpu'"});
-  expect_failure(run({"info", "--math=BFLOAT16"}), 4, {"BFLOAT16", "float32"});
+  expect_failure(run({"info", "--math=FLOAT16"}), 4, {"FLOAT16", "type f16", "--math=FLOAT32"});
+  expect_failure(
+      run({"info", "--math=BFLOAT16"}, {.environment = {{"RESNET_MAX_CPU_ISA", "avx2"}}}), 4,
+      {"BFLOAT16", "needs AVX512_BF16", "--math=FLOAT32"});
   expect_failure(run({"info", "--math=half"}), 2, {"--math", "'half'"});
   expect_failure(run({"info", "--bind=hard"}), 2, {"hard"});
   expect_failure(run({"info", "--threads=-1"}), 2, {"--threads"});

@@ -85,6 +85,36 @@ class Onednn : public ::testing::Test {
   const std::unique_ptr<Backend> backend_ = make_onednn_backend();
 };
 
+// 3x3 convolutions of 64 channels at least, over 48 tiles of 4x4 pixels at least, and those of 32 channels at least
+// whose weights are fixed.
+TEST_F(Onednn, ChoosesWinogradByShape) {
+  if (preferred_block() != 16) GTEST_SKIP() << "oneDNN has Winograd's algorithm for AVX-512 only";
+  const auto backend = make_onednn_backend();
+  const auto is_winograd = [&](const Convolution& op, Pass pass, const TensorDesc& src) {
+    const TensorDesc weights{Shape{op.num_output, src.shape[1], op.kernel[0], op.kernel[1]},
+                             src.dtype, Layout::any()};
+    std::vector<TensorDesc> in{src, weights};
+    if (op.bias) in.push_back(vector(op.num_output));
+    const OpDesc desc = backend->resolve(describe_pass(op, pass, in));
+    return backend->compile(desc)->impl().find("wino") != std::string::npos;
+  };
+  Convolution fixed = conv3x3(32), strided = conv3x3(64), wide = conv3x3(64);
+  fixed.fixed_weights = fixed.bias = true;
+  strided.stride = {2, 2};
+  wide.kernel = {5, 5};
+  wide.pad = {2, 2};
+  for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+    SCOPED_TRACE(name_of(pass));
+    EXPECT_TRUE(is_winograd(conv3x3(64), pass, image(1, 64, 28, 25)));
+    EXPECT_FALSE(is_winograd(conv3x3(64), pass, image(1, 64, 28, 24)));
+    EXPECT_EQ(is_winograd(conv3x3(32), pass, image(2, 32, 28, 28)), pass != Pass::backward_weights);
+    EXPECT_FALSE(is_winograd(conv3x3(16), pass, image(2, 16, 28, 28)));
+    EXPECT_FALSE(is_winograd(strided, pass, image(4, 64, 28, 28)));
+    EXPECT_FALSE(is_winograd(wide, pass, image(2, 64, 28, 28)));
+  }
+  EXPECT_TRUE(is_winograd(fixed, Pass::forward, image(1, 32, 8, 8)));
+}
+
 TEST_F(Onednn, NamesLibraryAndInstructionSet) {
   EXPECT_NE(backend_->description().find("oneDNN 2."), std::string::npos);
   EXPECT_NE(backend_->description().find(onednn::vector_kernels().isa), std::string::npos);
