@@ -99,7 +99,7 @@ struct Net::Impl {
   void set_clock(Session& session, int shard);
   Tensor tensor_of(Session& session, ValueId value, int shard) const;
   Tensor metrics_tensor(const Session& session) const;
-  void run_step(BoundStep& step) const;
+  void run_step(const Session& session, const BoundStep& step) const;
   void run_steps(const Session& session, std::vector<BoundStep>& steps) const;
   void run_kernel(const OpDesc& desc, std::span<const Tensor> in, std::span<const Tensor> out);
   void refresh_derived(Session& session);

@@ -108,23 +108,24 @@ void Net::Impl::bind_shard(Session& session, int shard) {
   session.bound_shard = shard;
 }
 
-void Net::Impl::run_step(BoundStep& step) const {
-  step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+// A failure names the layer; op and shapes are the backend's to tell.
+void Net::Impl::run_step(const Session& session, const BoundStep& step) const {
+  try {
+    step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError& e) {
+    const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
+    throw DeviceError("layer '" + node.layer + "': " + e.what());
+  }
 }
 
-// Runs them in order; a failure names the layer. With timing on, measures each.
+// Runs them in order. With timing on, measures each.
 void Net::Impl::run_steps(const Session& session, std::vector<BoundStep>& steps) const {
   std::vector<std::unique_ptr<Mark>> marks;
   if (timing) marks.push_back(backend->mark());
   for (BoundStep& step : steps) {
-    try {
-      run_step(step);
-    } catch (const OutOfMemory&) {
-      throw;
-    } catch (const DeviceError& e) {
-      const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
-      throw DeviceError("layer '" + node.layer + "': " + e.what());
-    }
+    run_step(session, step);
     if (timing) marks.push_back(backend->mark());
   }
   for (size_t i = 0; i + 1 < marks.size(); ++i) {
@@ -162,7 +163,7 @@ void Net::Impl::refresh_derived(Session& session) {
   }
   for (auto step = needed.rbegin(); step != needed.rend(); ++step) {
     const auto start = timing ? backend->mark() : nullptr;
-    run_step(**step);
+    run_step(session, **step);
     if (start) (*step)->seconds = backend->mark()->seconds_since(*start);
   }
   mark_derived(session, weights_version);
@@ -406,7 +407,7 @@ std::string Net::first_non_finite(Session& session) {
     s.set_clock(session, shard);
     for (auto* steps : {&session.prepare, &session.forward, &session.backward}) {
       for (BoundStep& step : *steps) {
-        s.run_step(step);
+        s.run_step(session, step);
         if (std::all_of(step.out.begin(), step.out.end(), finite)) continue;
         const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
         return "layer '" + node.layer + "' (" + name_of(node.op) + " " + name_of(node.pass) + ")";

@@ -270,11 +270,21 @@ void write_recipes(Program& program) {
   }
 }
 
+// Compiles a node; a failure names the layer.
+std::shared_ptr<const Kernel> compile(const Graph& graph, const Node& node, PlanContext& context) {
+  try {
+    return context.compile(plan_edit::op_desc(graph, node));
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError& e) {
+    throw DeviceError("layer '" + node.layer + "': " + e.what());
+  }
+}
+
 void compile_steps(Program& program, PlanContext& context) {
   for (size_t i = 0; i < program.graph.nodes.size(); ++i) {
     const Node& node = program.graph.nodes[i];
-    Step step{.node = static_cast<int>(i),
-              .kernel = context.compile(plan_edit::op_desc(program.graph, node))};
+    Step step{.node = static_cast<int>(i), .kernel = compile(program.graph, node, context)};
     program.scratch_bytes = std::max(program.scratch_bytes, step.kernel->scratch_bytes());
     switch (node.section) {
       case Section::prepare:
