@@ -52,9 +52,11 @@ void Net::Impl::grow(Buffer& buffer, int64_t bytes) {
 
 void Net::Impl::bind(Session& session) {
   const Program& program = session.program;
-  grow(arena, program.arena_bytes);
-  grow(scratch, program.scratch_bytes);
-  grow(metrics, program.metrics_count * size_of(options.dtype));
+  explaining(session.request, nullptr, [&] {
+    grow(arena, program.arena_bytes);
+    grow(scratch, program.scratch_bytes);
+    grow(metrics, program.metrics_count * size_of(options.dtype));
+  });
   if (session.bound && session.bound_arena == arena.data() &&
       session.bound_metrics == metrics.data() && session.bound_scratch == scratch.data()) {
     return;
@@ -280,7 +282,7 @@ void Net::Impl::combine_partials() {
 }
 
 std::pair<int, int> Net::Impl::shards_here(const Session& session) const {
-  const bool partly = exchange != nullptr && session.phase == TRAIN;
+  const bool partly = exchange != nullptr && session.request.phase == TRAIN;
   return partly ? std::pair{first_shard, last_shard} : std::pair{0, session.program.options.shards};
 }
 
@@ -312,7 +314,7 @@ void Net::Impl::enqueue(Session& session, bool backward, bool add,
     if (end - begin > 1) push_partial(shard);
   }
   if (end - begin > 1) combine_partials();
-  if (exchange != nullptr && session.phase == TRAIN) exchange_partials();
+  if (exchange != nullptr && session.request.phase == TRAIN) exchange_partials();
   if (backward && add) add_into(store.gradients(), accumulated.view(store.gradients().desc));
   if (!session.statistics.empty()) {
     scale(store.all_statistics(), 1.0 / session.program.options.shards);
@@ -323,16 +325,18 @@ void Net::Impl::enqueue(Session& session, bool backward, bool add,
 
 std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   bind(session);
-  upload_inputs(session);
   std::vector<double> values;
   int shards = 0;
-  enqueue(
-      session, backward, add, [&](int shard) { set_clock(session, shard); },
-      [&](int) {
-        const std::vector<double> of_shard = scalars(metrics_tensor(session));
-        values.insert(values.end(), of_shard.begin(), of_shard.end());
-        ++shards;
-      });
+  explaining(session.request, nullptr, [&] {
+    upload_inputs(session);
+    enqueue(
+        session, backward, add, [&](int shard) { set_clock(session, shard); },
+        [&](int) {
+          const std::vector<double> of_shard = scalars(metrics_tensor(session));
+          values.insert(values.end(), of_shard.begin(), of_shard.end());
+          ++shards;
+        });
+  });
   return collect_metrics(session, values, shards);
 }
 

@@ -308,7 +308,7 @@ void compile_steps(Program& program, PlanContext& context) {
 
 }  // namespace
 
-Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
+Program plan_memory(Graph graph, const PlanOptions& options, PlanContext& context) {
   namespace passes = plan_passes;
   const Backend& backend = *context.backend;
   std::set<ValueId> keep = passes::protected_values(graph, options.keep);
@@ -336,6 +336,11 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
   place_values(program, backend, keep);
   fit_budget(program, backend, keep);
   write_recipes(program);
+  return program;
+}
+
+Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
+  Program program = plan_memory(std::move(graph), options, context);
   compile_steps(program, context);
   return program;
 }
