@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "resnet/base/memory.h"
+
 namespace resnet {
 namespace {
 
@@ -19,6 +21,8 @@ class HostMark final : public Mark {
 };
 
 }  // namespace
+
+int64_t Backend::free_bytes() const { return available_memory_bytes(); }
 
 std::unique_ptr<Mark> Backend::mark() { return std::make_unique<HostMark>(); }
 

@@ -9,6 +9,7 @@
 
 #include "net/parameters.h"
 #include "net/session.h"
+#include "resnet/base/error.h"
 #include "resnet/net/net.h"
 #include "resnet/ops/training_rules.h"
 
@@ -28,6 +29,9 @@ class PlanningTime {
   Clock::time_point start_ = Clock::now();
 };
 
+// Images of a batch; 0 where the inputs differ in that.
+int64_t batch_of(const Graph& graph);
+
 struct Net::Impl {
   NetParameter param;
   std::shared_ptr<Backend> backend;
@@ -38,6 +42,7 @@ struct Net::Impl {
   std::vector<Parameter> parameters;
   std::map<std::string, int> parameter_index;                  // by Parameter::name()
   std::vector<std::pair<std::string, TensorDesc>> statistics;  // of the TRAIN graph's BatchNorms
+  int64_t own_batch[2] = {};  // by phase, of the file and the sources
   bool train_phase = false;
   bool test_phase = false;
 
@@ -64,20 +69,43 @@ struct Net::Impl {
   void declare(const Graph& graph);
   std::map<std::string, Shape> shapes_for(Phase phase, int64_t batch,
                                           const std::map<std::string, Shape>& replaced) const;
-  Session& find_session(Phase phase, int64_t batch, const std::map<std::string, Shape>& shapes,
-                        const std::vector<std::string>& keep);
-  std::unique_ptr<Session> make_session(Phase phase, int64_t batch,
-                                        const std::map<std::string, Shape>& replaced,
-                                        const std::vector<std::string>& keep);
+  PlanOptions plan_options(const SessionRequest& request) const;
+  Session& find_session(const SessionRequest& request);
+  std::unique_ptr<Session> make_session(const SessionRequest& request);
   std::map<ValueId, std::shared_ptr<Derived>> share_derived(const Program& program);
   void drop_sessions();
   void ensure_store();
+  void place(ParameterStore& parameter_store, PlanContext& of) const;
   std::vector<float> filled(size_t index, uint64_t seed) const;
   Tensor plain_host(const Buffer& buffer, const Shape& shape) const;
   bool trained(int index) const;
   HostArray zeros(int index) const;
   HostArray to_host(const Tensor& tensor);
   void from_host(const Tensor& tensor, std::span<const float> data);
+
+  // memory.cpp
+  Program plan_for(const SessionRequest& request, bool compile, PlanContext& of) const;
+  int64_t needed_bytes(std::vector<SessionRequest> requests, int64_t iter_size, bool scratch) const;
+  int64_t held_bytes(const Session* unlisted) const;
+  bool leaves_room(int64_t bytes) const;
+  std::vector<SessionRequest> beside(const SessionRequest& request) const;
+  std::vector<int64_t> smaller(const SessionRequest& request) const;
+  int64_t batch_of(const SessionRequest& request) const;
+  std::string batch_line(const SessionRequest& request, int64_t batch) const;
+  std::string advice(const SessionRequest& request, int64_t bytes) const;
+  PlanTooLarge explain(const OutOfMemory& error, const SessionRequest& request,
+                       const Session* unlisted) const;
+  // Does something that needs memory for that session; `unlisted`: one that `sessions` does not have yet.
+  template <class Work>
+  void explaining(const SessionRequest& request, const Session* unlisted, const Work& work) const {
+    try {
+      work();
+    } catch (const PlanTooLarge&) {
+      throw;
+    } catch (const OutOfMemory& e) {
+      throw explain(e, request, unlisted);
+    }
+  }
 
   // inputs.cpp
   bool on_device() const { return backend->memory() == MemoryKind::device; }
@@ -88,6 +116,7 @@ struct Net::Impl {
                           const std::shared_ptr<const PixelRule>& rule);
   InputBuffer& input_of(Session& session, const std::string& blob) const;
   void await_turn(InputBuffer& input) const;
+  Buffer transfer_memory(int64_t bytes) const;
   void upload_inputs(Session& session);
   void convert_inputs(Session& session);  // enqueued after uploads, part of each batch
   Tensor host_staging(const TensorDesc& desc, int64_t offset = 0);
@@ -106,7 +135,7 @@ struct Net::Impl {
   void set_clock(Session& session, int shard);
   Tensor tensor_of(Session& session, ValueId value, int shard) const;
   Tensor metrics_tensor(const Session& session) const;
-  void run_step(BoundStep& step) const;
+  void run_step(const Session& session, const BoundStep& step) const;
   void run_steps(const Session& session, std::vector<BoundStep>& steps) const;
   void run_kernel(const OpDesc& desc, std::span<const Tensor> in, std::span<const Tensor> out);
   void refresh_derived(Session& session);

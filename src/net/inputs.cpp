@@ -24,12 +24,14 @@ void Net::Impl::set_arrivals(Session& session, InputBuffer& input,
   input.conversion.reset();
   input.rule.reset();
   input.mean = Buffer();
-  for (const TensorDesc& desc : descs) {
-    Arrival arrival{.desc = desc};
-    if (arrival.desc != input.desc) arrival.memory = backend->allocate(arrival.desc.bytes());
-    for (Buffer& host : arrival.host) host = backend->allocate_staging(arrival.desc.bytes());
-    input.arrivals.push_back(std::move(arrival));
-  }
+  explaining(session.request, nullptr, [&] {
+    for (const TensorDesc& desc : descs) {
+      Arrival arrival{.desc = desc};
+      if (arrival.desc != input.desc) arrival.memory = backend->allocate(arrival.desc.bytes());
+      for (Buffer& host : arrival.host) host = backend->allocate_staging(arrival.desc.bytes());
+      input.arrivals.push_back(std::move(arrival));
+    }
+  });
 }
 
 void Net::Impl::take_floats(Session& session, InputBuffer& input) {
@@ -202,12 +204,20 @@ Tensor Net::Impl::plain_host(const Buffer& buffer, const Shape& shape) const {
   return buffer.view({.shape = shape, .dtype = options.dtype, .layout = Layout::nchw()});
 }
 
+// For a tensor on its way to or from the host.
+Buffer Net::Impl::transfer_memory(int64_t bytes) const {
+  Buffer memory;
+  explaining({.phase = train_phase ? TRAIN : TEST}, nullptr,
+             [&] { memory = backend->allocate(bytes); });
+  return memory;
+}
+
 HostArray Net::Impl::to_host(const Tensor& tensor) {
   const Shape& shape = tensor.desc.shape;
   TensorDesc plain_desc = tensor.desc;
   plain_desc.layout = Layout::nchw();
   if (plain_desc.dtype != DType::f64) plain_desc.dtype = DType::f32;
-  const Buffer plain_memory = backend->allocate(plain_desc.bytes());
+  const Buffer plain_memory = transfer_memory(plain_desc.bytes());
   const Tensor plain = plain_memory.view(plain_desc);
   run_kernel({.op = Reorder{.type = plain_desc.dtype},
               .in = {tensor.desc},
@@ -225,7 +235,7 @@ void Net::Impl::from_host(const Tensor& tensor, std::span<const float> data) {
   if (static_cast<int64_t>(data.size()) != shape.count()) {
     throw InternalError("wrote " + std::to_string(data.size()) + " values into " + shape.str());
   }
-  const Buffer plain_memory = backend->allocate(shape.count() * size_of(options.dtype));
+  const Buffer plain_memory = transfer_memory(shape.count() * size_of(options.dtype));
   const Tensor plain = plain_host(plain_memory, shape);
   if (options.dtype == DType::f64) {
     const std::vector<double> values(data.begin(), data.end());

@@ -26,6 +26,16 @@ bool has_data_layer(const NetParameter& net, const GraphOptions& options) {
 
 }  // namespace
 
+int64_t batch_of(const Graph& graph) {
+  int64_t batch = 0;
+  for (const Input& input : graph.inputs) {
+    const Shape& shape = graph.value(input.value).desc.shape;
+    if (shape.rank() == 0 || (batch != 0 && shape[0] != batch)) return 0;
+    batch = shape[0];
+  }
+  return batch;
+}
+
 Net::Net(NetParameter net, std::shared_ptr<Backend> backend, NetOptions options,
          std::map<std::string, Shape> train_shapes, std::map<std::string, Shape> test_shapes)
     : impl_(std::make_unique<Impl>()) {
@@ -47,11 +57,16 @@ Net::Net(NetParameter net, std::shared_ptr<Backend> backend, NetOptions options,
   s.test_phase = possible(TEST, s.test_shapes);
   if (train_possible) {
     const Graph graph = s.build(TRAIN, s.train_shapes);
+    s.own_batch[TRAIN] = batch_of(graph);
     s.train_phase = std::any_of(graph.outputs.begin(), graph.outputs.end(),
                                 [](const Output& o) { return o.kind == Output::Kind::loss; });
     if (s.train_phase) s.declare(graph);
   }
-  if (s.test_phase) s.declare(s.build(TEST, s.test_shapes));
+  if (s.test_phase) {
+    const Graph graph = s.build(TEST, s.test_shapes);
+    s.own_batch[TEST] = batch_of(graph);
+    s.declare(graph);
+  }
 }
 
 Net::~Net() = default;
@@ -112,47 +127,44 @@ std::map<std::string, Shape> Net::Impl::shapes_for(
   return shapes;
 }
 
-Session& Net::Impl::find_session(Phase phase, int64_t batch,
-                                 const std::map<std::string, Shape>& replaced,
-                                 const std::vector<std::string>& keep) {
-  std::string key = std::to_string(phase) + "|" + std::to_string(batch);
-  for (const auto& [name, shape] : replaced) key += "|" + name + shape.str();
-  for (const std::string& name : keep) key += "|keep " + name;
+PlanOptions Net::Impl::plan_options(const SessionRequest& request) const {
+  PlanOptions of = options.plan;
+  of.backward = request.phase == TRAIN;
+  of.keep.insert(of.keep.end(), request.keep.begin(), request.keep.end());
+  if (request.phase != TRAIN) {
+    of.shards = 1;
+    of.input_gradients = false;
+  }
+  return of;
+}
+
+Session& Net::Impl::find_session(const SessionRequest& request) {
   for (auto it = sessions.begin(); it != sessions.end(); ++it) {
-    if ((*it)->key != key) continue;
+    if ((*it)->request != request) continue;
     sessions.splice(sessions.begin(), sessions, it);
     return *sessions.front();
   }
 
   const PlanningTime time(&planning_seconds);
-  sessions.push_front(make_session(phase, batch, replaced, keep));
-  sessions.front()->key = key;
+  sessions.push_front(make_session(request));
   drop_sessions();
   return *sessions.front();
 }
 
-std::unique_ptr<Session> Net::Impl::make_session(Phase phase, int64_t batch,
-                                                 const std::map<std::string, Shape>& replaced,
-                                                 const std::vector<std::string>& keep) {
+std::unique_ptr<Session> Net::Impl::make_session(const SessionRequest& request) {
   auto session = std::make_unique<Session>();
-  session->phase = phase;
-  PlanOptions plan_options = options.plan;
-  plan_options.backward = phase == TRAIN;
-  plan_options.keep.insert(plan_options.keep.end(), keep.begin(), keep.end());
-  if (phase != TRAIN) {
-    plan_options.shards = 1;
-    plan_options.input_gradients = false;
-  }
-  session->program = plan(build(phase, shapes_for(phase, batch, replaced)), plan_options, context);
-
-  const Graph& graph = session->program.graph;
-  for (const Input& input : graph.inputs) {
-    TensorDesc desc = graph.value(input.value).desc;
-    desc.shape[0] *= plan_options.shards;
-    session->inputs.push_back(make_input(desc));
-  }
-  session->persistent = backend->allocate(session->program.persistent_bytes);
-  session->derived = share_derived(session->program);
+  session->request = request;
+  session->program = plan_for(request, true, context);
+  explaining(request, session.get(), [&] {
+    const Program& program = session->program;
+    for (const Input& input : program.graph.inputs) {
+      TensorDesc desc = program.graph.value(input.value).desc;
+      desc.shape[0] *= program.options.shards;
+      session->inputs.push_back(make_input(desc));
+    }
+    session->persistent = backend->allocate(program.persistent_bytes);
+    session->derived = share_derived(program);
+  });
   return session;
 }
 
@@ -192,25 +204,34 @@ Session& Net::session(Phase phase, int64_t batch, const std::map<std::string, Sh
                       (phase == TRAIN ? " net with a loss; use a train_val prototxt" : " net"));
   }
   impl_->ensure_store();
-  return impl_->find_session(phase, batch, shapes, keep);
+  if (batch == impl_->own_batch[phase]) batch = 0;  // the same program
+  return impl_->find_session({.phase = phase, .batch = batch, .shapes = shapes, .keep = keep});
 }
 
 bool Net::has_phase(Phase phase) const {
   return phase == TRAIN ? impl_->train_phase : impl_->test_phase;
 }
 
-// Chooses the storage of the parameters: as training wants it, else plain.
-void Net::Impl::ensure_store() {
-  if (store.allocated()) return;
-  if (train_phase) find_session(TRAIN, 0, {}, {});
+// Chooses the storage of the parameters: as the programs in that context want it, else plain.
+void Net::Impl::place(ParameterStore& parameter_store, PlanContext& of) const {
   std::vector<TensorDesc> descs;
   for (const Parameter& p : parameters) {
-    const auto [found, fresh] = context.parameters.emplace(
+    const auto [found, fresh] = of.parameters.emplace(
         p.name(), TensorDesc{.shape = p.shape, .dtype = options.dtype, .layout = Layout::nchw()});
     descs.push_back(found->second);
   }
-  store.allocate(*backend, parameters, descs, statistics, train_phase,
-                 keeps_weight_copies(*backend, options.plan.math) ? options.plan.math : DType::f32);
+  parameter_store.place(
+      *backend, parameters, descs, statistics, train_phase,
+      keeps_weight_copies(*backend, options.plan.math) ? options.plan.math : DType::f32);
+}
+
+// Training, if there is any, chooses how parameters are stored.
+void Net::Impl::ensure_store() {
+  if (store.allocated()) return;
+  const SessionRequest request{.phase = train_phase ? TRAIN : TEST};
+  if (train_phase) find_session(request);
+  place(store, context);
+  explaining(request, nullptr, [&] { store.allocate(*backend); });
   state = backend->allocate(train_state::kSize * size_of(DType::f64));
   double initial[train_state::kSize] = {};
   initial[train_state::kLossScale] = first_loss_scale();

@@ -18,10 +18,10 @@ int64_t take(int64_t& end, int64_t bytes) {
 
 }  // namespace
 
-void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& parameters,
-                              const std::vector<TensorDesc>& descs,
-                              const std::vector<std::pair<std::string, TensorDesc>>& statistics,
-                              bool training, DType copies) {
+void ParameterStore::place(const Backend& backend, const std::vector<Parameter>& parameters,
+                           const std::vector<TensorDesc>& descs,
+                           const std::vector<std::pair<std::string, TensorDesc>>& statistics,
+                           bool training, DType copies) {
   // What has a gradient comes first, so that it lies at equal places in all arenas.
   int64_t end = 0;
   slots_.assign(parameters.size(), {});
@@ -41,12 +41,21 @@ void ParameterStore::allocate(Backend& backend, const std::vector<Parameter>& pa
     statistics_[name] = {desc, take(partial_end, backend.bytes(desc))};
   }
   partial_count_ = partial_end / size_of(dtype_);
-  weights_ = backend.allocate(end);
+  weight_count_ = end / size_of(dtype_);
   copy_type_ = copies;
-  if (has_copies()) copies_ = backend.allocate(end / size_of(dtype_) * size_of(copies));
-  history_ = backend.allocate(trained_end);
-  partial_ = backend.allocate(partial_end);
+}
+
+void ParameterStore::allocate(Backend& backend) {
+  weights_ = backend.allocate(weight_count_ * size_of(dtype_));
+  if (has_copies()) copies_ = backend.allocate(weight_count_ * size_of(copy_type_));
+  history_ = backend.allocate(gradient_bytes());
+  partial_ = backend.allocate(partial_bytes());
   allocated_ = true;
+}
+
+int64_t ParameterStore::placed_bytes() const {
+  const int64_t copies = has_copies() ? weight_count_ * size_of(copy_type_) : 0;
+  return weight_count_ * size_of(dtype_) + copies + gradient_bytes() + partial_bytes();
 }
 
 Tensor ParameterStore::weights(int index) const {

@@ -20,13 +20,15 @@ class ParameterStore {
     int64_t offset = 0;
   };
 
-  // descs: storage of each parameter. statistics: name -> (2,C) desc of every BatchNorm that moves.
-  // Without `training` there are no momenta and gradients. Copies of all weights are kept in the type
-  // `copies`; f32: none.
-  void allocate(Backend& backend, const std::vector<Parameter>& parameters,
-                const std::vector<TensorDesc>& descs,
-                const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training,
-                DType copies);
+  // Says where everything lies, and how large it is. descs: storage of each parameter. statistics:
+  // name -> (2,C) desc of every BatchNorm that moves. Without `training` there are no momenta and
+  // gradients. Copies of all weights are kept in the type `copies`; f32: none.
+  void place(const Backend& backend, const std::vector<Parameter>& parameters,
+             const std::vector<TensorDesc>& descs,
+             const std::vector<std::pair<std::string, TensorDesc>>& statistics, bool training,
+             DType copies);
+  // Takes memory for what was placed; nothing is lost if that fails.
+  void allocate(Backend& backend);
   bool allocated() const { return allocated_; }
 
   Tensor weights(int index) const;
@@ -52,6 +54,10 @@ class ParameterStore {
   int64_t bytes() const {
     return weights_.bytes() + copies_.bytes() + history_.bytes() + partial_.bytes();
   }
+  // Of what was placed, allocated or not: all of it, gradients, and what shards sum up.
+  int64_t placed_bytes() const;
+  int64_t gradient_bytes() const { return gradient_count_ * size_of(dtype_); }
+  int64_t partial_bytes() const { return partial_count_ * size_of(dtype_); }
   bool has_copies() const { return copy_type_ != DType::f32; }
 
  private:
@@ -63,7 +69,7 @@ class ParameterStore {
   DType dtype_ = DType::f32;
   std::vector<Slot> slots_;
   std::map<std::string, std::pair<TensorDesc, int64_t>> statistics_;
-  int64_t partial_count_ = 0, gradient_count_ = 0;  // elements
+  int64_t weight_count_ = 0, partial_count_ = 0, gradient_count_ = 0;  // elements
   DType copy_type_ = DType::f32;
   Buffer weights_, copies_, history_, partial_;
 };

@@ -52,9 +52,11 @@ void Net::Impl::grow(Buffer& buffer, int64_t bytes) {
 
 void Net::Impl::bind(Session& session) {
   const Program& program = session.program;
-  grow(arena, program.arena_bytes);
-  grow(scratch, program.scratch_bytes);
-  grow(metrics, program.metrics_count * size_of(options.dtype));
+  explaining(session.request, nullptr, [&] {
+    grow(arena, program.arena_bytes);
+    grow(scratch, program.scratch_bytes);
+    grow(metrics, program.metrics_count * size_of(options.dtype));
+  });
   if (session.bound && session.bound_arena == arena.data() &&
       session.bound_metrics == metrics.data() && session.bound_scratch == scratch.data()) {
     return;
@@ -108,23 +110,24 @@ void Net::Impl::bind_shard(Session& session, int shard) {
   session.bound_shard = shard;
 }
 
-void Net::Impl::run_step(BoundStep& step) const {
-  step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+// A failure names the layer; op and shapes are the backend's to tell.
+void Net::Impl::run_step(const Session& session, const BoundStep& step) const {
+  try {
+    step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError& e) {
+    const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
+    throw DeviceError("layer '" + node.layer + "': " + e.what());
+  }
 }
 
-// Runs them in order; a failure names the layer. With timing on, measures each.
+// Runs them in order. With timing on, measures each.
 void Net::Impl::run_steps(const Session& session, std::vector<BoundStep>& steps) const {
   std::vector<std::unique_ptr<Mark>> marks;
   if (timing) marks.push_back(backend->mark());
   for (BoundStep& step : steps) {
-    try {
-      run_step(step);
-    } catch (const OutOfMemory&) {
-      throw;
-    } catch (const DeviceError& e) {
-      const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
-      throw DeviceError("layer '" + node.layer + "': " + e.what());
-    }
+    run_step(session, step);
     if (timing) marks.push_back(backend->mark());
   }
   for (size_t i = 0; i + 1 < marks.size(); ++i) {
@@ -162,7 +165,7 @@ void Net::Impl::refresh_derived(Session& session) {
   }
   for (auto step = needed.rbegin(); step != needed.rend(); ++step) {
     const auto start = timing ? backend->mark() : nullptr;
-    run_step(**step);
+    run_step(session, **step);
     if (start) (*step)->seconds = backend->mark()->seconds_since(*start);
   }
   mark_derived(session, weights_version);
@@ -279,7 +282,7 @@ void Net::Impl::combine_partials() {
 }
 
 std::pair<int, int> Net::Impl::shards_here(const Session& session) const {
-  const bool partly = exchange != nullptr && session.phase == TRAIN;
+  const bool partly = exchange != nullptr && session.request.phase == TRAIN;
   return partly ? std::pair{first_shard, last_shard} : std::pair{0, session.program.options.shards};
 }
 
@@ -311,7 +314,7 @@ void Net::Impl::enqueue(Session& session, bool backward, bool add,
     if (end - begin > 1) push_partial(shard);
   }
   if (end - begin > 1) combine_partials();
-  if (exchange != nullptr && session.phase == TRAIN) exchange_partials();
+  if (exchange != nullptr && session.request.phase == TRAIN) exchange_partials();
   if (backward && add) add_into(store.gradients(), accumulated.view(store.gradients().desc));
   if (!session.statistics.empty()) {
     scale(store.all_statistics(), 1.0 / session.program.options.shards);
@@ -322,17 +325,19 @@ void Net::Impl::enqueue(Session& session, bool backward, bool add,
 
 std::vector<Metric> Net::Impl::run(Session& session, bool backward, bool add) {
   bind(session);
-  upload_inputs(session);
-  convert_inputs(session);
   std::vector<double> values;
   int shards = 0;
-  enqueue(
-      session, backward, add, [&](int shard) { set_clock(session, shard); },
-      [&](int) {
-        const std::vector<double> of_shard = scalars(metrics_tensor(session));
-        values.insert(values.end(), of_shard.begin(), of_shard.end());
-        ++shards;
-      });
+  explaining(session.request, nullptr, [&] {
+    upload_inputs(session);
+    convert_inputs(session);
+    enqueue(
+        session, backward, add, [&](int shard) { set_clock(session, shard); },
+        [&](int) {
+          const std::vector<double> of_shard = scalars(metrics_tensor(session));
+          values.insert(values.end(), of_shard.begin(), of_shard.end());
+          ++shards;
+        });
+  });
   return collect_metrics(session, values, shards);
 }
 
@@ -408,7 +413,7 @@ std::string Net::first_non_finite(Session& session) {
     s.set_clock(session, shard);
     for (auto* steps : {&session.prepare, &session.forward, &session.backward}) {
       for (BoundStep& step : *steps) {
-        s.run_step(step);
+        s.run_step(session, step);
         if (std::all_of(step.out.begin(), step.out.end(), finite)) continue;
         const Node& node = session.program.graph.nodes[static_cast<size_t>(step.node)];
         return "layer '" + node.layer + "' (" + name_of(node.op) + " " + name_of(node.pass) + ")";

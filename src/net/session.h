@@ -54,10 +54,25 @@ struct InputBuffer {
   }
 };
 
+// What Net::session() is asked for.
+struct SessionRequest {
+  Phase phase = TEST;
+  int64_t batch = 0;                      // of every input; 0: as the file and the sources say
+  std::map<std::string, Shape> shapes{};  // of single inputs
+  std::vector<std::string> keep{};
+
+  bool operator==(const SessionRequest&) const = default;
+  SessionRequest with_batch(int64_t n) const {
+    SessionRequest other = *this;
+    other.batch = n;
+    for (auto& [name, shape] : other.shapes) shape[0] = n;
+    return other;
+  }
+};
+
 class Session {
  public:
-  std::string key;  // phase, input shapes, kept blobs
-  Phase phase = TEST;
+  SessionRequest request;
   Program program;
   std::vector<InputBuffer> inputs;  // whole batch, by Graph::inputs
   Buffer persistent;                // Placement::Where::persistent

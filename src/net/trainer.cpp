@@ -224,15 +224,23 @@ bool Trainer::hold(HeldData data) {
     if (values != nullptr) t.s.put(memory.view(desc), values);
     drawing->in.push_back(memory.view(desc));
   };
-  bring(drawing->pixels, descs[0], data.pixels.data());
-  bring(drawing->labels, descs[1], data.labels.data());
-  bring(drawing->order, descs[2], nullptr);
-  bring(drawing->mean, descs[3], data.mean.data());
-  drawing->in.push_back(t.s.state_tensor());
-  drawing->label = t.s.backend->allocate(drawing->desc.out[1].bytes());
-  for (Buffer& host : drawing->order_host) {
-    host = t.s.backend->allocate_staging(records * size_of(DType::i32));
+  t.s.bind(*t.session);
+  int64_t bytes = 0;
+  for (const TensorDesc& desc : descs) bytes += desc.bytes();
+  if (!t.s.leaves_room(bytes)) return false;
+  try {
+    bring(drawing->pixels, descs[0], data.pixels.data());
+    bring(drawing->labels, descs[1], data.labels.data());
+    bring(drawing->order, descs[2], nullptr);
+    bring(drawing->mean, descs[3], data.mean.data());
+    drawing->label = t.s.backend->allocate(drawing->desc.out[1].bytes());
+    for (Buffer& host : drawing->order_host) {
+      host = t.s.backend->allocate_staging(records * size_of(DType::i32));
+    }
+  } catch (const OutOfMemory&) {
+    return false;
   }
+  drawing->in.push_back(t.s.state_tensor());
   data.pixels = {};
   drawing->data = std::move(data);
   t.drawing = std::move(drawing);
@@ -287,13 +295,12 @@ void Trainer::iterate(const std::function<void()>& fill) {
   State& t = *state_;
   if (t.current.iterations >= t.planned) throw InternalError("more iterations than planned");
   for (int i = 0; i < t.options.iter_size; ++i) {
-    if (t.drawing) {
-      t.position += t.drawing->data.rule.batch;
-    } else {
-      fill();
-      t.s.upload_inputs(*t.session);
-    }
-    t.run_batch(i > 0, i + 1 == t.options.iter_size);
+    if (!t.drawing) fill();
+    t.s.explaining(t.session->request, nullptr, [&] {
+      if (!t.drawing) t.s.upload_inputs(*t.session);
+      t.run_batch(i > 0, i + 1 == t.options.iter_size);
+    });
+    if (t.drawing) t.position += t.drawing->data.rule.batch;
   }
   ++t.current.iterations;
   ++t.iterations;

@@ -1,5 +1,8 @@
 // The table that `resnet plan` prints.
+#include <algorithm>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "resnet/plan/program.h"
 
@@ -46,6 +49,35 @@ std::string describe(const Program& program) {
           "), scratch " + mib(program.scratch_bytes) + ", derived weights " +
           mib(program.derived_bytes) + ", " + std::to_string(program.recomputed) +
           " tensors rebuilt in backward\n";
+  return text;
+}
+
+std::string describe_largest(const Program& program, int count) {
+  using Where = Placement::Where;
+  const Graph& graph = program.graph;
+  std::vector<size_t> values;  // largest first
+  for (size_t v = 0; v < program.placement.size(); ++v) {
+    const Where where = program.placement[v].where;
+    if (where == Where::arena || where == Where::input) values.push_back(v);
+  }
+  std::stable_sort(values.begin(), values.end(), [&](size_t a, size_t b) {
+    return program.placement[a].bytes > program.placement[b].bytes;
+  });
+  if (values.size() > static_cast<size_t>(count)) values.resize(static_cast<size_t>(count));
+
+  std::string text;
+  for (const size_t v : values) {
+    const Value& value = graph.values[v];
+    std::string origin = "input";
+    for (const Node& node : graph.nodes) {
+      const auto id = static_cast<ValueId>(v);
+      if (std::find(node.out.begin(), node.out.end(), id) == node.out.end()) continue;
+      origin = "layer '" + node.layer + "', " + name_of(node.op) + " " + name_of(node.pass);
+      break;
+    }
+    text += "  " + mib(program.placement[v].bytes) + "  " + value.desc.str() + "  " + value.name +
+            " (" + origin + ")\n";
+  }
   return text;
 }
 

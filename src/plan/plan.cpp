@@ -270,11 +270,21 @@ void write_recipes(Program& program) {
   }
 }
 
+// Compiles a node; a failure names the layer.
+std::shared_ptr<const Kernel> compile(const Graph& graph, const Node& node, PlanContext& context) {
+  try {
+    return context.compile(plan_edit::op_desc(graph, node));
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError& e) {
+    throw DeviceError("layer '" + node.layer + "': " + e.what());
+  }
+}
+
 void compile_steps(Program& program, PlanContext& context) {
   for (size_t i = 0; i < program.graph.nodes.size(); ++i) {
     const Node& node = program.graph.nodes[i];
-    Step step{.node = static_cast<int>(i),
-              .kernel = context.compile(plan_edit::op_desc(program.graph, node))};
+    Step step{.node = static_cast<int>(i), .kernel = compile(program.graph, node, context)};
     program.scratch_bytes = std::max(program.scratch_bytes, step.kernel->scratch_bytes());
     switch (node.section) {
       case Section::prepare:
@@ -298,7 +308,7 @@ void compile_steps(Program& program, PlanContext& context) {
 
 }  // namespace
 
-Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
+Program plan_memory(Graph graph, const PlanOptions& options, PlanContext& context) {
   namespace passes = plan_passes;
   const Backend& backend = *context.backend;
   std::set<ValueId> keep = passes::protected_values(graph, options.keep);
@@ -327,6 +337,11 @@ Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
   place_values(program, backend, keep);
   fit_budget(program, backend, keep);
   write_recipes(program);
+  return program;
+}
+
+Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
+  Program program = plan_memory(std::move(graph), options, context);
   compile_steps(program, context);
   return program;
 }

@@ -1,6 +1,8 @@
 // Whole training runs on the CUDA backend, emulated on the host (tests/cuda_emulation) or on a GPU.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "cuda/devices.h"
 #include "resnet/base/error.h"
 #include "resnet/io/files.h"
@@ -195,6 +197,24 @@ TEST_P(DeviceTraining, SplitsIntoShards) {
     EXPECT_NEAR(device.recorder.steps[i].loss, cpu.recorder.steps[i].loss,
                 1e-3 * cpu.recorder.steps[i].loss);
   }
+}
+
+// A set that does not fit beside the program: the host feeds, with the same bits.
+TEST_P(DeviceTraining, FeedsWhatTheDeviceCannotHold) {
+  if (GetParam() == "cuda") GTEST_SKIP() << "takes a GPU with little memory";
+  write_cifar(dir_ / "data_batch_1.bin", kTrainRecords, 400);  // 1.2 MiB more
+  const auto weights = [&](const std::string& name, bool is_held) {
+    TrainRun run(kSolver, net(), dir_ / name, options());
+    EXPECT_EQ(run.solver.run(), Solver::Outcome::finished);
+    EXPECT_EQ(run.solver.data_is_held(), is_held);
+    return run.weights();
+  };
+  const std::vector<HostArray> held = weights("held", true);
+  constexpr const char* kMemory = "RESNET_EMULATED_CUDA_MEMORY_MB";
+  setenv(kMemory, "1", 1);
+  const std::vector<HostArray> fed = weights("fed", false);
+  unsetenv(kMemory);
+  expect_equal(fed, held);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, DeviceTraining, ::testing::ValuesIn(devices()),

@@ -76,6 +76,7 @@ Net plan(const SolverFiles& files, std::shared_ptr<Backend> backend, const Feed&
   NetOptions options;
   options.plan = plan_options();
   options.plan.shards = FLAGS_shards;
+  options.iter_size = files.param.iter_size();
   options.locate = [files](int layer) { return files.locate(layer); };
   return Net(files.net, std::move(backend), options, train.shapes(), test.shapes());
 }

@@ -95,6 +95,8 @@ class Backend {
   virtual int64_t bytes(
       const TensorDesc& desc) const = 0;       // storage, for every layout of this backend
   virtual Buffer allocate(int64_t bytes) = 0;  // zeroed; throws DeviceError
+  // How much allocate() can still give, about, as far as the system tells.
+  virtual int64_t free_bytes() const;
   // What allocate() gives. Only kernels and copies touch `device` memory.
   virtual MemoryKind memory() const { return MemoryKind::host; }
   // Host memory that is copied to and from the device fastest; zeroed.
@@ -106,6 +108,8 @@ class Backend {
   // The same from host memory to dst, beside work enqueued before; what is enqueued later finds dst
   // filled. src may be written again when the returned mark is reached.
   virtual std::unique_ptr<Mark> upload(const Tensor& dst, const Tensor& src);
+  // How much of the memory that allocate() gives upload() keeps for a tensor of so many bytes.
+  virtual int64_t upload_bytes(int64_t /*bytes*/) const { return 0; }
   virtual void synchronize() {}  // throws DeviceError when enqueued work failed
   virtual std::unique_ptr<Mark> mark();
 

@@ -17,7 +17,7 @@ enum class ExitCode : int {
   interrupted = 75  // stopped by a signal after writing a snapshot: resumable
 };
 
-// Base class. what() is one line: place, fact, next action.
+// Base class. what() is one line: place, fact, next action; where several are found, one line for each.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& what) : std::runtime_error(what), code_(code) {}
@@ -50,11 +50,23 @@ class OutOfMemory : public DeviceError {
  public:
   // fact: "3 MiB are needed, .."; advice: what the user can do.
   OutOfMemory(const std::string& fact, const std::string& advice)
-      : DeviceError("out of memory: " + fact + "; " + advice), fact_(fact) {}
+      : OutOfMemory(fact, "; ", advice) {}
   const std::string& fact() const noexcept { return fact_; }
+
+ protected:
+  OutOfMemory(const std::string& fact, const char* separator, const std::string& advice)
+      : DeviceError("out of memory: " + fact + separator + advice), fact_(fact) {}
 
  private:
   std::string fact_;
+};
+
+// Not enough memory for the plan of a net. what() has several lines: how much is needed, the largest
+// tensors, and what would fit.
+class PlanTooLarge : public OutOfMemory {
+ public:
+  PlanTooLarge(const std::string& fact, const std::string& lines)
+      : OutOfMemory(fact, "\n", lines) {}
 };
 
 // The loss or a gradient became infinite or NaN (exit 5).

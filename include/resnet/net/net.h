@@ -19,6 +19,9 @@ namespace resnet {
 struct NetOptions {
   PlanOptions plan;  // fuse, reuse, layouts, memory budget, shards
   DType dtype = DType::f32;
+  // Batches whose gradients are added for one update: what memory must hold, and which smaller batches
+  // are named when it does not.
+  int iter_size = 1;
   int level = 0;
   std::vector<std::string> stages;
   std::function<std::string(int layer)> locate;  // "file:line" of a layer, for messages
@@ -68,6 +71,8 @@ class ShardExchange {
 // fetch it again rather than keep it across other plan() calls.
 class Session;
 
+// Whatever needs memory throws PlanTooLarge when a program does not fit, naming its largest tensors and the
+// largest smaller batch that would fit; in training with the iter_size that keeps the images of an update.
 class Net {
  public:
   // `net` may hold layers for both phases. Declares parameters of TRAIN first, then those of TEST only.
@@ -132,6 +137,10 @@ class Net {
   // All that the net needs for the programs it keeps: parameters, one arena for the largest, inputs and
   // derived weights; sums of gradients (iter_size, shards) once they are there.
   int64_t planned_bytes() const;
+  // What a new net would hold to run with these batches (0: as the file says; of a phase that the net has
+  // not, nothing), found by planning: parameters, one arena, inputs and what brings them, sums of
+  // gradients. Throws as session().
+  int64_t needed_bytes(int64_t train_batch, int64_t test_batch) const;
   // Seconds spent so far on what is done once for every input shape: planning and compiling.
   double planning_seconds() const;
   // Seconds per step of the last run when timing is on: (layer, op, pass, impl, seconds).

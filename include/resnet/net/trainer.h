@@ -47,7 +47,8 @@ class Trainer {
   Trainer& operator=(const Trainer&) = delete;
 
   // Lets the device draw all batches from a data set that it holds from now on. False where the backend
-  // does not do that, or a chunk could be longer than the set. Before the first chunk.
+  // does not do that, has no memory for it beside the program, or a chunk could be longer than the set.
+  // Before the first chunk.
   bool hold(HeldData data);
 
   // Iterations that pay to be enqueued in one chunk: longest_chunk where the device works on its own,

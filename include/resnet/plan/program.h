@@ -88,7 +88,14 @@ struct Program {
 // the backend cannot do.
 Program plan(Graph graph, const PlanOptions& options, PlanContext& context);
 
+// The same without kernels, which is much faster: no steps, and scratch_bytes is 0.
+Program plan_memory(Graph graph, const PlanOptions& options, PlanContext& context);
+
 // The step table that `resnet plan` prints: fusions, kernels, layouts, bytes.
 std::string describe(const Program& program);
+
+// The `count` largest inputs and tensors of the arena, one a line: size, type, shape, layout, name, and
+// where they come from.
+std::string describe_largest(const Program& program, int count);
 
 }  // namespace resnet

@@ -78,6 +78,8 @@ class CudaBackend final : public Backend {
   int64_t bytes(const TensorDesc& desc) const override { return desc.bytes(); }
   Buffer allocate(int64_t bytes) override { return device_->allocate(bytes); }
   Buffer allocate_staging(int64_t bytes) override { return device_->allocate_pinned(bytes); }
+  int64_t free_bytes() const override { return device_->free_bytes(); }
+  int64_t upload_bytes(int64_t bytes) const override { return Uploads::kept_bytes(bytes); }
 
   void copy(const Tensor& dst, const Tensor& src) override {
     if (src.desc != dst.desc) {

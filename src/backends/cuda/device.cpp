@@ -3,6 +3,7 @@
 #include "backends/cuda/libraries.h"
 #include "backends/cuda/status.h"
 #include "resnet/base/error.h"
+#include "resnet/base/memory.h"
 
 namespace resnet::cuda {
 namespace {
@@ -26,6 +27,11 @@ int device_count() {
   }
   check(status, "looking for GPUs");
   return count;
+}
+
+// Rounded up.
+std::string mib_text(int64_t bytes) {
+  return std::to_string((bytes >> 20) + (bytes % (1 << 20) == 0 ? 0 : 1)) + " MiB";
 }
 
 void free_device(std::byte* data, int64_t) { cudaFree(data); }
@@ -85,8 +91,7 @@ Buffer Device::allocate(int64_t bytes) const {
   if (bytes <= 0) return {};
   select();
   void* data = nullptr;
-  check(cudaMalloc(&data, static_cast<size_t>(bytes)),
-        "allocating " + std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB");
+  check(cudaMalloc(&data, static_cast<size_t>(bytes)), "allocating " + mib_text(bytes));
   Buffer buffer(static_cast<std::byte*>(data), bytes, MemoryKind::device, free_device);
   check(cudaMemsetAsync(data, 0, static_cast<size_t>(bytes), stream_), "clearing memory");
   return buffer;
@@ -96,15 +101,29 @@ Buffer Device::allocate_pinned(int64_t bytes) const {
   if (bytes <= 0) return {};
   select();
   void* data = nullptr;
-  check(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocDefault),
-        "allocating " + std::to_string(bytes >> 20) + " MiB of pinned host memory");
+  const std::string what = "allocating " + mib_text(bytes) + " of pinned host memory";
+  const cudaError_t status = cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocDefault);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw OutOfMemory(
+        what + " failed; the machine has " + mib_text(available_memory_bytes()) + " available",
+        "use a smaller batch_size with a larger iter_size");
+  }
+  check(status, what);
   std::fill_n(static_cast<std::byte*>(data), bytes, std::byte{0});
   return {static_cast<std::byte*>(data), bytes, MemoryKind::host, free_pinned};
 }
 
+int64_t Device::free_bytes() const {
+  select();
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "asking for free memory");
+  return static_cast<int64_t>(free);
+}
+
 void Device::synchronize() const {
   select();
-  check(cudaStreamSynchronize(stream_), "work that was enqueued");
+  check(cudaStreamSynchronize(stream_), kEarlierWork);
 }
 
 }  // namespace resnet::cuda

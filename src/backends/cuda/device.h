@@ -39,6 +39,7 @@ class Device {
 
   Buffer allocate(int64_t bytes) const;  // zeroed, in stream order
   Buffer allocate_pinned(int64_t bytes) const;
+  int64_t free_bytes() const;
   void synchronize() const;
 
  private:

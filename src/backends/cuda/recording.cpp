@@ -21,13 +21,13 @@ class EventMark final : public Mark {
   bool reached() override {
     const cudaError_t status = cudaEventQuery(event_);
     if (status == cudaErrorNotReady) return false;
-    check(status, "asking for an event");
+    check(status, kEarlierWork);
     return true;
   }
-  void wait() override { check(cudaEventSynchronize(event_), "waiting for the GPU"); }
+  void wait() override { check(cudaEventSynchronize(event_), kEarlierWork); }
   double seconds_since(const Mark& earlier) override {
     const auto& from = dynamic_cast<const EventMark&>(earlier);
-    check(cudaEventSynchronize(from.event_), "waiting for the GPU");
+    check(cudaEventSynchronize(from.event_), kEarlierWork);
     wait();
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, from.event_, event_), "reading the time of events");

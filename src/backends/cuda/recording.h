@@ -27,8 +27,11 @@ class Uploads {
 
   std::unique_ptr<Mark> upload(const Device& device, std::byte* dst, const std::byte* src,
                                int64_t bytes);
+  // Of the device, for a destination of so many bytes.
+  static int64_t kept_bytes(int64_t bytes) { return kAreas * bytes; }
 
  private:
+  static constexpr int kAreas = 2;
   struct Area {
     Buffer memory;
     cudaEvent_t filled = nullptr;   // on the stream of copies
@@ -37,7 +40,7 @@ class Uploads {
   struct Ring {
     std::byte* dst = nullptr;
     int64_t bytes = 0;
-    Area areas[2];
+    Area areas[kAreas];
     int next = 0;
   };
   Ring& ring_for(const Device& device, std::byte* dst, int64_t bytes);

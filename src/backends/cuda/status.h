@@ -11,4 +11,9 @@ namespace resnet::cuda {
 // OutOfMemory for cudaErrorMemoryAllocation.
 void check(cudaError_t status, const std::string& what);
 
+// What a wait waits for: an error may be that of any op before.
+constexpr const char* kEarlierWork =
+    "work that was enqueued earlier (with CUDA_LAUNCH_BLOCKING=1 in the environment the op is "
+    "named)";
+
 }  // namespace resnet::cuda
