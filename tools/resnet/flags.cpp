@@ -34,7 +34,9 @@ DEFINE_int32(
     "N: threads that prepare batches beside the compute threads; 0: the compute threads do");
 DEFINE_string(bind, "auto",
               "auto|cores|none: bind threads to cores; auto: unless another run holds them");
-DEFINE_string(math, "FLOAT32", "FLOAT32: precision of the computation");
+DEFINE_string(math, "FLOAT32",
+              "FLOAT32|BFLOAT16|FLOAT16: precision of the computation; a CPU needs AVX512_BF16 for "
+              "BFLOAT16 and has no FLOAT16");
 DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
 DEFINE_bool(tune, false,
             "on a GPU: time cuDNN's ways to compute each convolution and take the fastest; what is "
