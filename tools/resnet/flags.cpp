@@ -36,9 +36,10 @@ DEFINE_string(bind, "auto",
               "auto|cores|none: bind threads to cores; auto: unless another run holds them");
 DEFINE_string(math, "FLOAT32", "FLOAT32: precision of the computation");
 DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
-DEFINE_bool(tune, false,
-            "on a GPU: time cuDNN's ways to compute each convolution and take the fastest; what is "
-            "found is kept in ~/.cache/resnet");
+DEFINE_bool(
+    tune, false,
+    "time the ways to compute each convolution (CPU: direct and Winograd; GPU: cuDNN's) and "
+    "take the fastest; what is found is kept in ~/.cache/resnet");
 DEFINE_bool(tf32, false,
             "on a GPU: round the factors of float32 products to TF32, which is faster");
 
