@@ -87,6 +87,7 @@ struct RunOptions {
   std::function<Action()> poll = {};
   bool hold_data = true, record = true, pixels = true;
   DType math = DType::f32;
+  BackendOptions choosing = {};  // of kernels
 };
 
 // Net, feeds and Solver of one run; the solver's text may omit `net`.
@@ -99,8 +100,8 @@ class TrainRun {
         seed(static_cast<uint64_t>(param.random_seed())),
         train(parse_net(net_text), feed_options(TRAIN, options)),
         test(parse_net(net_text), feed_options(TEST, options)),
-        net(parse_net(net_text), make_backend(options.backend), net_options(options),
-            train.shapes(), test.shapes()),
+        net(parse_net(net_text), backend_of(options), net_options(options), train.shapes(),
+            test.shapes()),
         solver({param, prefix, seed, {&recorder}, options.poll, options.hold_data, options.record},
                net, train, &test) {
     net.initialize(seed);
@@ -126,6 +127,11 @@ class TrainRun {
   Solver solver;
 
  private:
+  static std::shared_ptr<Backend> backend_of(const RunOptions& options) {
+    std::shared_ptr<Backend> backend = make_backend(options.backend);
+    backend->configure(options.choosing);
+    return backend;
+  }
   FeedOptions feed_options(Phase phase, const RunOptions& options) const {
     FeedOptions feed;
     feed.phase = phase;

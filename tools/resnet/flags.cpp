@@ -38,9 +38,10 @@ DEFINE_string(math, "FLOAT32",
               "FLOAT32|BFLOAT16|FLOAT16: precision of the computation; a CPU needs AVX512_BF16 for "
               "BFLOAT16 and has no FLOAT16");
 DEFINE_bool(deterministic, true, "the same result every time; the CPU knows no other way");
-DEFINE_bool(tune, false,
-            "on a GPU: time cuDNN's ways to compute each convolution and take the fastest; what is "
-            "found is kept in ~/.cache/resnet");
+DEFINE_bool(
+    tune, false,
+    "time the ways to compute each convolution (CPU: direct and Winograd; GPU: cuDNN's) and "
+    "take the fastest; what is found is kept in ~/.cache/resnet");
 DEFINE_bool(tf32, false,
             "on a GPU: round the factors of float32 products to TF32, which is faster");
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "backends/onednn/algorithms.h"
 #include "backends/onednn/implementation.h"
 #include "backends/onednn/primitive.h"
 #include "resnet/base/error.h"
@@ -71,6 +72,12 @@ class OnednnBackend final : public Backend {
     return isa_description() + ", " + std::to_string(num_threads()) + " threads";
   }
 
+  void configure(const BackendOptions& options) override {
+    const std::lock_guard lock(mutex_);
+    algorithms_.configure(options);
+    recent_.clear();  // for other options
+  }
+
   Support supports(const OpDesc& desc) const override {
     Implementation found = implement_any(desc);
     if (!found.refusal.empty()) return {false, found.refusal, {}};
@@ -127,8 +134,15 @@ class OnednnBackend final : public Backend {
   Implementation find(const OpDesc& desc) const {
     if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(desc, reason);
     try {
-      Implementation found =
-          std::visit([&](const auto& op) { return implement(op, desc, layouts_); }, desc.op);
+      Implementation found = std::visit(
+          [&](const auto& op) {
+            if constexpr (std::is_same_v<decltype(op), const Convolution&>) {
+              return implement(op, desc, layouts_, algorithms_);
+            } else {
+              return implement(op, desc, layouts_);
+            }
+          },
+          desc.op);
       for (size_t i = 0; i < desc.out.size(); ++i) {
         const auto& known = found.accumulable;
         if (desc.accumulates(i) &&
@@ -147,7 +161,8 @@ class OnednnBackend final : public Backend {
   }
 
   static constexpr size_t kRecent = 1024;
-  mutable Layouts layouts_;  // grows as layouts are met
+  mutable Layouts layouts_;        // grows as layouts are met
+  mutable Algorithms algorithms_;  // learns
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::vector<std::pair<OpDesc, Implementation>>> recent_;
 };

@@ -1,7 +1,8 @@
-// Convolution by oneDNN: directly, or, where that is faster, by Winograd's algorithm F(4x4, 3x3). bf16: sums
-// in f32, gradients of weights in f32.
+// Convolution by oneDNN: directly, or by Winograd's algorithm F(4x4, 3x3) where algorithms.h decides so. bf16:
+// sums in f32, gradients of weights in f32.
 #include <optional>
 
+#include "backends/onednn/algorithms.h"
 #include "backends/onednn/implementation.h"
 #include "backends/onednn/primitive.h"
 #include "resnet/base/error.h"
@@ -63,23 +64,6 @@ class Problem {
   MemoryDesc plain_gradient() const { return plain_md(weights_, DType::f32); }
   MemoryDesc bias() const { return plain_md({dst_[1]}, DType::f32); }
 
-  // Whether Winograd's algorithm is the faster one in a pass: a rule that depends on nothing but the
-  // shapes, from measurements of all 3x3 convolutions of the CIFAR nets and ResNet-18 and 50
-  // (docs/performance.md). Weights take long to transform where there are few 4x4 tiles, unless that is
-  // done once.
-  bool suits_winograd(Pass pass) const {
-    const Pair ones{1, 1}, threes{3, 3};
-    if (type_ != DType::f32 || preferred_block() != 16 || op_.kernel != threes ||
-        op_.stride != ones || op_.dilation != ones || op_.pad != ones || op_.groups != 1) {
-      return false;
-    }
-    const int64_t channels = std::min(src_[1], dst_[1]);
-    if (src_[1] % 16 != 0 || dst_[1] % 16 != 0) return false;
-    if (op_.fixed_weights) return channels >= 32;
-    const int64_t tiles = dst_[0] * ((dst_[2] + 3) / 4) * ((dst_[3] + 3) / 4);
-    return channels >= (pass == Pass::backward_weights ? 64 : 32) && tiles >= 48;
-  }
-
   ForwardPd forward(const Memories& m, bool with_sum = false,
                     dnnl::algorithm algorithm = kDirect) const {
     dnnl::primitive_attr attributes = default_attributes();
@@ -124,20 +108,6 @@ class Problem {
   DType type_;
   dnnl::memory::dims src_, weights_, dst_, strides_, dilates_, pads_;
 };
-
-// make(kWinograd) if that is the faster algorithm and the library knows it for these layouts, else
-// make(kDirect).
-template <class Make>
-auto by_best_algorithm(const Problem& problem, Pass pass, const Make& make) {
-  if (problem.suits_winograd(pass)) {
-    try {
-      return make(kWinograd);
-    } catch (const dnnl::error& e) {
-      if (e.status != dnnl_unimplemented) throw;
-    }
-  }
-  return make(kDirect);
-}
 
 bool is_slow(const dnnl::primitive_desc_base& pd) {
   return std::string(pd.impl_info_str()).find("ref") != std::string::npos;
@@ -200,20 +170,15 @@ class SumKernel final : public PrimitiveKernel {
   int64_t bytes_;
 };
 
-Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layouts) {
+Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layouts,
+                       dnnl::algorithm algorithm) {
   Implementation result{"", desc};
   TensorDesc &src = result.desc.in[0], &weights = result.desc.in[1], &dst = result.desc.out[0];
   const Problem problem(op, src, weights, dst);
   Memories m = preferred_memories(problem, layouts);
   m.dst = fixed_or(dst, m.dst, layouts);
-  const auto describe = [problem, sum = op.sum, m, any_weights = problem.any().weights] {
-    return by_best_algorithm(problem, Pass::forward, [&](dnnl::algorithm algorithm) {
-      Memories wish = m;
-      if (algorithm == kWinograd) wish.weights = any_weights;
-      return problem.forward(wish, sum, algorithm);
-    });
-  };
-  m.weights = describe().weights_desc();
+  if (algorithm == kWinograd) m.weights = problem.any().weights;
+  m.weights = problem.forward(m, op.sum, algorithm).weights_desc();
   src.layout = layouts.activation(m.src);
   weights.layout = layouts.weights(m.weights);
   dst.layout = layouts.activation(m.dst);
@@ -224,7 +189,7 @@ Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layou
     result.in_place = {{0, static_cast<int>(addend)}};
   }
   result.make = [=, bytes = layouts.bytes(dst)]() -> std::shared_ptr<const Kernel> {
-    const ForwardPd pd = describe();
+    const ForwardPd pd = problem.forward(m, op.sum, algorithm);
     std::vector<Binding> bindings{{DNNL_ARG_SRC, m.src, false, 0},
                                   {DNNL_ARG_WEIGHTS, m.weights, false, 1},
                                   {DNNL_ARG_DST, m.dst, true, 0}};
@@ -238,7 +203,8 @@ Implementation forward(const Convolution& op, const OpDesc& desc, Layouts& layou
   return result;
 }
 
-Implementation backward_data(const Convolution& op, const OpDesc& desc, Layouts& layouts) {
+Implementation backward_data(const Convolution& op, const OpDesc& desc, Layouts& layouts,
+                             dnnl::algorithm algorithm) {
   Implementation result{"", desc};
   TensorDesc &diff_dst = result.desc.in[0], &weights = result.desc.in[1];
   TensorDesc& diff_src = result.desc.out[0];
@@ -250,22 +216,17 @@ Implementation backward_data(const Convolution& op, const OpDesc& desc, Layouts&
   const MemoryDesc wish = plain_src ? problem.any().src : preferred.src;
   Memories m{fixed_or(diff_src, wish, layouts),
              fixed_weights_or(weights, any_weights, problem, layouts), preferred.dst};
-  const auto describe = [problem](const Memories& wish) {
-    return by_best_algorithm(problem, Pass::backward_data, [&](dnnl::algorithm algorithm) {
-      return problem.backward_data(wish, algorithm);
-    });
-  };
-  DataPd pd = describe(m);
+  DataPd pd = problem.backward_data(m, algorithm);
   if (is_slow(pd)) {
     m.weights = any_weights;
-    pd = describe(m);
+    pd = problem.backward_data(m, algorithm);
   }
   m = {pd.diff_src_desc(), pd.weights_desc(), pd.diff_dst_desc()};
   diff_src.layout = layouts.activation(m.src);
   weights.layout = layouts.weights(m.weights);
   diff_dst.layout = layouts.activation(m.dst);
-  result.make = [describe, m] {
-    const DataPd found = describe(m);
+  result.make = [=] {
+    const DataPd found = problem.backward_data(m, algorithm);
     return std::make_shared<PrimitiveKernel>(
         dnnl::convolution_backward_data(found), found,
         std::vector<Binding>{{DNNL_ARG_DIFF_DST, m.dst, false, 0},
@@ -275,7 +236,8 @@ Implementation backward_data(const Convolution& op, const OpDesc& desc, Layouts&
   return result;
 }
 
-Implementation backward_weights(const Convolution& op, const OpDesc& desc, Layouts& layouts) {
+Implementation backward_weights(const Convolution& op, const OpDesc& desc, Layouts& layouts,
+                                dnnl::algorithm algorithm) {
   Implementation result{"", desc};
   TensorDesc &src = result.desc.in[0], &diff_dst = result.desc.in[1];
   TensorDesc& diff_weights = result.desc.out[0];
@@ -293,10 +255,9 @@ Implementation backward_weights(const Convolution& op, const OpDesc& desc, Layou
   diff_dst.layout = layouts.activation(m.dst);
   diff_weights.layout = layouts.weights(m.weights);
   if (op.bias) result.desc.out[1].layout = nchw_if_any(result.desc.out[1].layout);
+  if (algorithm == kWinograd) problem.backward_weights(m, algorithm);  // throws where it is unknown
   result.make = [=] {
-    const WeightsPd pd = by_best_algorithm(
-        problem, Pass::backward_weights,
-        [&](dnnl::algorithm algorithm) { return problem.backward_weights(m, algorithm); });
+    const WeightsPd pd = problem.backward_weights(m, algorithm);
     std::vector<Binding> bindings{{DNNL_ARG_SRC, m.src, false, 0},
                                   {DNNL_ARG_DIFF_DST, m.dst, false, 1},
                                   {DNNL_ARG_DIFF_WEIGHTS, m.weights, true, 0}};
@@ -309,18 +270,29 @@ Implementation backward_weights(const Convolution& op, const OpDesc& desc, Layou
 
 }  // namespace
 
-Implementation implement(const Convolution& op, const OpDesc& desc, Layouts& layouts) {
+Implementation implement(const Convolution& op, const OpDesc& desc, Layouts& layouts,
+                         Algorithms& algorithms) {
   if (desc.in[0].shape.rank() != 4) {
     return refuse(desc, "src must be (N,C,H,W), got " + desc.in[0].shape.str());
   }
-  switch (desc.pass) {
-    case Pass::forward:
-      return forward(op, desc, layouts);
-    case Pass::backward_data:
-      return backward_data(op, desc, layouts);
-    default:
-      return backward_weights(op, desc, layouts);
-  }
+  const auto with = [&](Algorithm wanted) -> std::optional<Implementation> {
+    const dnnl::algorithm algorithm = wanted == Algorithm::winograd ? kWinograd : kDirect;
+    try {
+      switch (desc.pass) {
+        case Pass::forward:
+          return forward(op, desc, layouts, algorithm);
+        case Pass::backward_data:
+          return backward_data(op, desc, layouts, algorithm);
+        default:
+          return backward_weights(op, desc, layouts, algorithm);
+      }
+    } catch (const dnnl::error& e) {
+      // Winograd's algorithm is known for some layouts only.
+      if (wanted == Algorithm::direct || e.status != dnnl_unimplemented) throw;
+      return std::nullopt;
+    }
+  };
+  return algorithms.choose(desc, layouts, with);
 }
 
 }  // namespace resnet::onednn

@@ -34,6 +34,8 @@ inline Implementation refuse(const OpDesc& desc, const std::string& reason) {
   return {reason, desc};
 }
 
+class Algorithms;  // algorithms.h
+
 // A kernel of our own.
 std::shared_ptr<const Kernel> own_kernel(std::string impl, int64_t scratch_bytes, Run run);
 
@@ -101,7 +103,8 @@ struct AxisView {
 
 // Each op's file defines its overload. `desc` has activations of f32, or bf16 where bf16_refusal() is
 // empty (backend.cpp checks it).
-Implementation implement(const Convolution& op, const OpDesc& desc, Layouts& layouts);
+Implementation implement(const Convolution& op, const OpDesc& desc, Layouts& layouts,
+                         Algorithms& algorithms);
 Implementation implement(const InnerProduct& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const BatchNorm& op, const OpDesc& desc, Layouts& layouts);
 Implementation implement(const UpdateStatistics& op, const OpDesc& desc, Layouts& layouts);

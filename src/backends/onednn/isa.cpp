@@ -124,10 +124,15 @@ const BlockKernels<bf16>* block_kernels(int width) {
   return width == kernels.blocked.width ? &kernels.blocked : nullptr;
 }
 
-std::string isa_description() {
+std::string library_version() {
   const dnnl_version_t& v = *dnnl::version();
-  return "oneDNN " + std::to_string(v.major) + "." + std::to_string(v.minor) + "." +
-         std::to_string(v.patch) + " (" + library_isa_name() + "), own kernels " +
+  return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
+}
+
+std::string library_isa() { return library_isa_name(); }
+
+std::string isa_description() {
+  return "oneDNN " + library_version() + " (" + library_isa() + "), own kernels " +
          vector_kernels().isa;
 }
 

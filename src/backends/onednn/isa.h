@@ -26,6 +26,10 @@ const ActivationKernels<T>& activation_kernels();
 template <class T>
 const BlockKernels<T>* block_kernels(int width);
 
+// Of oneDNN: "2.6.3", and the set that it uses: "avx512_core_amx".
+std::string library_version();
+std::string library_isa();
+
 // "oneDNN 2.6.3 (avx512_core_amx), own kernels avx512".
 std::string isa_description();
 

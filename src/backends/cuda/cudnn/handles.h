@@ -6,11 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "backends/cuda/cudnn/choices.h"
 #include "backends/cuda/cudnn/cudnn_status.h"
 #include "backends/cuda/cudnn/engines.h"
 #include "backends/cuda/device.h"
 #include "backends/cuda/libraries.h"
+#include "resnet/backend/choices.h"
 
 namespace resnet::cuda {
 

@@ -70,7 +70,7 @@ void CudnnLibraries::configure(const BackendOptions& options) {
       "setting the precision");
   std::filesystem::path file;
   if (const auto folder = choices_folder(options.cache_dir); options.tune && !folder.empty()) {
-    file = folder / choices_file(device_name_, cudnn_version());
+    file = folder / choices_file("cudnn-" + device_name_ + "-" + cudnn_version());
   }
   choices_ = std::make_unique<Choices>(file, options.log);
 }

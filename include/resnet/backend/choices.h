@@ -1,5 +1,5 @@
 // Which implementation was found fastest for what: in memory, in a file of this user that outlives the
-// process, and in the snapshots of earlier runs. Nothing here knows of CUDA.
+// process, and in the snapshots of earlier runs. For all backends that choose.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace resnet::cuda {
+namespace resnet {
 
 struct Choice {
   std::string name;  // of the implementation; without white space
@@ -51,13 +51,15 @@ class Choices {
 // The folder of such files: `wanted`, or if that is empty $XDG_CACHE_HOME/resnet, or ~/.cache/resnet; empty
 // when there is none.
 std::filesystem::path choices_folder(const std::string& wanted);
-// "NVIDIA H200" and "9.19.0" -> "cudnn-NVIDIA_H200-9.19.0.txt"
-std::string choices_file(const std::string& device, const std::string& version);
+// "cudnn-NVIDIA H200-9.19.0" -> "cudnn-NVIDIA_H200-9.19.0.txt"
+std::string choices_file(const std::string& name);
 
 // Implementations that lines of a snapshot, "<op> [bias] [sum] [relu] <shape>: <names>", give for an op
 // ("Convolution forward k3x3 s1x1 p1x1 o64") and the shape of its first operand: the words that begin with
 // `family` ("cudnn:").
 std::vector<std::string> recorded(const std::vector<std::string>& lines, const std::string& op,
                                   const std::string& shape, const std::string& family);
+// Implementations that lines "<key>: <names>" give for exactly this key: all words.
+std::vector<std::string> recorded(const std::vector<std::string>& lines, const std::string& key);
 
-}  // namespace resnet::cuda
+}  // namespace resnet

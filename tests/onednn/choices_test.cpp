@@ -1,5 +1,5 @@
 // Choices of kernels that outlive a process.
-#include "backends/cuda/cudnn/choices.h"
+#include "resnet/backend/choices.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -10,7 +10,7 @@
 
 #include "resnet/base/error.h"
 
-namespace resnet::cuda {
+namespace resnet {
 namespace {
 
 namespace fs = std::filesystem;
@@ -150,9 +150,9 @@ TEST(ChoicesFolder, FollowsTheEnvironment) {
   if (home != nullptr) setenv("HOME", old_home.c_str(), 1);
 }
 
-TEST(ChoicesFile, NamesDeviceAndVersion) {
-  EXPECT_EQ(choices_file("NVIDIA H200", "9.19.0"), "cudnn-NVIDIA_H200-9.19.0.txt");
-  EXPECT_EQ(choices_file("a/../b", "1"), "cudnn-a_.._b-1.txt");
+TEST(ChoicesFile, HoldsNoOddCharacters) {
+  EXPECT_EQ(choices_file("cudnn-NVIDIA H200-9.19.0"), "cudnn-NVIDIA_H200-9.19.0.txt");
+  EXPECT_EQ(choices_file("a/../b"), "a_.._b.txt");
 }
 
 TEST(Recorded, GivesTheChoicesOfOneOp) {
@@ -173,7 +173,12 @@ TEST(Recorded, GivesTheChoicesOfOneOp) {
             (std::vector<std::string>{"cudnn:eng6,add"}));
   EXPECT_TRUE(recorded(lines, op, "(1,1,1,1)", "cudnn:").empty());
   EXPECT_TRUE(recorded(lines, op, shape, "other:").empty());
+
+  EXPECT_EQ(recorded(lines, op + " " + shape), std::vector<std::string>{"cudnn:eng1_k2=3"});
+  EXPECT_EQ(recorded(lines, op + " bias relu " + shape),
+            (std::vector<std::string>{"cudnn:eng2", "own"}));
+  EXPECT_TRUE(recorded(lines, op).empty());
 }
 
 }  // namespace
-}  // namespace resnet::cuda
+}  // namespace resnet

@@ -1,4 +1,4 @@
-#include "backends/cuda/cudnn/choices.h"
+#include "resnet/backend/choices.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,7 +12,7 @@
 
 #include "resnet/base/error.h"
 
-namespace resnet::cuda {
+namespace resnet {
 namespace {
 
 constexpr const char* kHeader = "resnet choices 1";
@@ -135,14 +135,14 @@ std::filesystem::path choices_folder(const std::string& wanted) {
   return {};
 }
 
-std::string choices_file(const std::string& device, const std::string& version) {
-  std::string name = "cudnn-" + device + "-" + version;
-  for (char& c : name) {
+std::string choices_file(const std::string& name) {
+  std::string file = name;
+  for (char& c : file) {
     const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                        c == '-' || c == '.';
     if (!plain) c = '_';
   }
-  return name + ".txt";
+  return file + ".txt";
 }
 
 std::vector<std::string> recorded(const std::vector<std::string>& lines, const std::string& op,
@@ -169,4 +169,14 @@ std::vector<std::string> recorded(const std::vector<std::string>& lines, const s
   return names;
 }
 
-}  // namespace resnet::cuda
+std::vector<std::string> recorded(const std::vector<std::string>& lines, const std::string& key) {
+  std::vector<std::string> names;
+  for (const std::string& line : lines) {
+    if (!line.starts_with(key + ": ")) continue;
+    std::istringstream rest(line.substr(key.size() + 2));
+    for (std::string word; rest >> word;) names.push_back(word);
+  }
+  return names;
+}
+
+}  // namespace resnet
