@@ -1,8 +1,11 @@
 // Whole training runs on the CUDA backend, emulated on the host (tests/cuda_emulation) or on a GPU.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "resnet/base/error.h"
 #include "resnet/io/files.h"
+#include "test_paths.h"
 #include "train/train_run.h"
 
 namespace resnet::testing {
@@ -10,7 +13,8 @@ namespace {
 
 // The emulation, and the GPU where there is one.
 std::vector<std::string> devices() {
-  std::vector<std::string> all{RESNET_BACKEND_DIR "/cuda_emulated.so"};
+  std::vector<std::string> all;
+  if (std::filesystem::exists(emulated_cuda_path())) all.push_back(emulated_cuda_path());
   if (cuda_obstacle().empty()) {
     try {
       make_backend("cuda");

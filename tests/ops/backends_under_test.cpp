@@ -1,8 +1,10 @@
 #include "backends_under_test.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "resnet/base/error.h"
+#include "test_paths.h"
 
 namespace resnet::testing {
 
@@ -13,9 +15,7 @@ bool BackendUnderTest::may_refuse(const Case& c, Pass pass) const {
   return listed(c.name) || listed(c.name + ":" + name_of(pass));
 }
 
-std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
-
-std::string emulated_cuda_path() { return RESNET_BACKEND_DIR "/cuda_emulated.so"; }
+std::string module_path() { return backend_dir() + "/reference.so"; }
 
 namespace {
 
@@ -51,8 +51,10 @@ const std::vector<BackendUnderTest>& backends_under_test() {
           "bn_global_add_stride2", "draw_batch", "draw_batch_mean_image",
           "draw_batch_mean_of_window"}},
         {"reference_module", make_backend(module_path()), &small_cases()},
-        {"cuda", make_backend(emulated_cuda_path()), &all_cases()},
     };
+    if (std::filesystem::exists(emulated_cuda_path())) {
+      backends.push_back({"cuda", make_backend(emulated_cuda_path()), &all_cases()});
+    }
     if (gpu().backend) backends.push_back({"cuda_gpu", gpu().backend, &all_cases()});
     return backends;
   }();
