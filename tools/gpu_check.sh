@@ -80,7 +80,13 @@ if $trial; then
   shares=1
 fi
 
-peer_variants() { "$python" tools/bench/peer_torch.py --mode=train --device=cuda --list 2>/dev/null || echo all; }
+peer_variants() {
+  if $trial; then
+    echo nhwc
+    return
+  fi
+  "$python" tools/bench/peer_torch.py --mode=train --device=cuda --list 2>/dev/null || echo all
+}
 
 stages() {
   local net math variant share
@@ -205,7 +211,7 @@ run_peer() {
   arguments=(--net="${net#*/}" --mode=train --batch="$batch" --math="$math" --seconds=5 --json)
   if $trial; then
     [[ $math == FLOAT32 ]] || skip "one precision is enough for a trial"
-    "$python" tools/bench/peer_torch.py "${arguments[@]}" --device=cpu --threads=1 --variant=nhwc --seconds=0.1
+    "$python" tools/bench/peer_torch.py "${arguments[@]}" --device=cpu --threads=1 --variant="$variant" --seconds=0.1
     return
   fi
   "$python" -c 'import torch; raise SystemExit(not torch.cuda.is_available())' || skip "$python's torch sees no GPU"
@@ -222,13 +228,16 @@ run_accuracy() { # full recipe; a stage that is stopped goes on from its snapsho
     sed -i "s#snapshot_prefix: .*#snapshot_prefix: \"$work/resnet20\"#" "$work/net/solver.prototxt"
   fi
   # Stops before the stage does, with a snapshot and exit code 75.
-  timeout --signal=TERM --preserve-status $((limit - limit / 10)) "$resnet" train --solver="$work/net/solver.prototxt" \
+  timeout --foreground --signal=TERM --preserve-status $((limit - limit / 10)) "$resnet" train --solver="$work/net/solver.prototxt" \
     --math="$math" --max_iter="$iterations" --snapshot=auto --backend="$backend" --json --quiet || code=$?
   ((code != kUnfinished)) || echo "stopped with a snapshot; start gpu_check.sh again to go on"
-  return "$code"
+  ((code == 0)) || return "$code"
+  "$resnet" test --model="$work/net/train_val.prototxt" --weights="$work/resnet20_iter_$iterations.caffemodel" \
+    --backend="$backend" --json --quiet
 }
 
 if [[ -n $run ]]; then
+  trap 'exit 124' TERM # once the program that runs has ended
   case $run in
     info) "$resnet" info --backend="$backend" ;;
     *check) run_sanitizer ;;
@@ -259,7 +268,7 @@ stage() {
     0) result=ok ;;
     "$kSkipped") result=skipped ;;
     "$kUnfinished") result=unfinished ;;
-    124 | 137) result="failed: not done after $limit s;" ;;
+    124 | 137) result="failed (not done after $limit s)" ;;
     *) result=failed ;;
   esac
   echo "$result $((SECONDS - begin)) s" >"$output/$name.result"
@@ -296,7 +305,7 @@ compare() {
   done
 }
 
-revision=$(git rev-parse --short HEAD 2>/dev/null || "$resnet" --version | tr '\n' ' ')
+revision=$(git rev-parse --short HEAD 2>/dev/null || "$resnet" --version | head -n 1)
 {
   echo "# GPU check of $(date -u +%F)"
   echo
@@ -316,7 +325,7 @@ revision=$(git rev-parse --short HEAD 2>/dev/null || "$resnet" --version | tr '\
   for name in "${names[@]}"; do
     [[ -e $output/$name.result ]] || continue
     read -r result _ <"$output/$name.result"
-    printf '%s\n"%s": {"result": "%s", "measured": [%s]}' "$separator" "$name" "${result%:}" \
+    printf '%s\n"%s": {"result": "%s", "measured": [%s]}' "$separator" "$name" "$result" \
       "$(grep '^{.*}$' "$output/$name.log" | paste -sd, - || true)"
     separator=,
   done
