@@ -4,9 +4,10 @@
 # of the C library, cuDNN, the CUDA toolkit (found there by LD_LIBRARY_PATH or --cuda_libraries) and the
 # driver. Needs patchelf.
 #
-# usage: tools/package.sh [--preset=NAME] [--output=FILE.tar.gz]
+# usage: tools/package.sh [--preset=NAME] [--output=FILE.tar.gz] [--tests]
 #   --preset=NAME  the build to pack (default release); it is brought up to date first
-#   --output=FILE  default build/resnet-VERSION-linux-MACHINE.tar.gz
+#   --output=FILE  default build/resnet-VERSION-linux-MACHINE.tar.gz (with --tests: .._gpu_check.tar.gz)
+#   --tests        with tools/gpu_check.sh and the test programs that it runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/common.sh
@@ -14,10 +15,12 @@ source tools/common.sh
 
 preset=release
 output=
+tests=false
 for argument in "$@"; do
   case $argument in
     --preset=*) preset=${argument#*=} ;;
     --output=*) output=${argument#*=} ;;
+    --tests) tests=true ;;
     -h | --help)
       usage
       exit 0
@@ -36,16 +39,29 @@ fi
 tools/build.sh "$preset"
 version=$("build/$preset/bin/resnet" --version | awk 'NR == 1 { print $NF }')
 name=resnet-$version-linux-$(uname -m)
+if $tests; then name+=_gpu_check; fi
 output=${output:-build/$name.tar.gz}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 stage=$work/$name
 cmake --install "build/$preset" --prefix "$stage" --strip >/dev/null
 libraries=$(dirname "$(find "$stage" -name 'libresnet.so')")
+if $tests; then
+  mkdir -p "$stage/tests/ops" "$stage/tools/bench"
+  cp tools/gpu_check.sh tools/common.sh "$stage/tools"
+  cp tools/bench/peer_torch.py "$stage/tools/bench"
+  cp tests/ops/shapes_*.txt "$stage/tests/ops"
+  for program in ops_test cuda_test launch_cost cudnn_patterns launch_cost_emulated; do
+    if [[ -x build/$preset/tests/$program ]]; then
+      strip -o "$stage/tests/$program" "build/$preset/tests/$program"
+    fi
+  done
+fi
 
 # What every machine has (the C library), or must have of its own (driver, CUDA toolkit).
 foreign='^(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|anl|nsl|BrokenLocale|thread_db)\.so.*|libcuda\..*|libnvidia.*|libcudart\..*|libcudnn.*|libcublas.*|libnvrtc.*|libnccl.*)$'
-mapfile -t ours < <(find "$stage/bin" "$libraries" -type f \( -perm -u+x -o -name '*.so*' \))
+elf_files() { find "$stage" -type f \( -path '*/bin/*' -o -path '*/tests/*_*' -o -name '*.so*' \) ! -name '*.txt'; }
+mapfile -t ours < <(elf_files)
 for file in "${ours[@]}"; do ldd "$file"; done | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | sort -u |
   while read -r soname path; do
     [[ $soname =~ $foreign || -e $libraries/$soname ]] || cp -L "$path" "$libraries/$soname"
@@ -53,7 +69,7 @@ for file in "${ours[@]}"; do ldd "$file"; done | awk '$2 == "=>" && $3 ~ /^\// {
 chmod u+w "$libraries"/*.so*
 
 # DT_RPATH, unlike DT_RUNPATH, also serves the libraries of libraries.
-find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) | while read -r file; do
+elf_files | while read -r file; do
   patchelf --force-rpath --set-rpath "\$ORIGIN/$(realpath --relative-to="$(dirname "$file")" "$libraries")" "$file"
 done
 
@@ -69,13 +85,13 @@ if [[ -e $module ]]; then
   done
   cuda=" with the CUDA backend, which needs a driver, cuDNN and cuBLAS there,"
 fi
-if find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) -exec readelf -d {} + 2>/dev/null |
+if elf_files | xargs readelf -d 2>/dev/null |
   grep -E '\((NEEDED|RPATH|RUNPATH)\).*\[([^]]*:)?/'; then
   echo "package.sh: these entries name a folder of this machine" >&2
   exit 1
 fi
 
-glibc=$(find "$stage" -type f \( -path "*/bin/*" -o -name '*.so*' \) -exec objdump -T {} + 2>/dev/null |
+glibc=$(elf_files | xargs objdump -T 2>/dev/null |
   grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -1)
 tar -C "$work" -czf "$output" "$name"
 echo "$output: $(du -h "$output" | cut -f1),$cuda needs glibc ${glibc#GLIBC_} or later; unpack it and run $name/bin/resnet"

@@ -6,6 +6,7 @@
 #include "cuda/devices.h"
 #include "resnet/base/error.h"
 #include "resnet/io/files.h"
+#include "test_paths.h"
 #include "train/train_run.h"
 
 namespace resnet::testing {

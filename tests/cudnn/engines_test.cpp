@@ -9,19 +9,13 @@
 #include <sstream>
 
 #include "backends/cuda/cudnn/selection.h"
+#include "cudnn/h200.h"
 #include "resnet/base/error.h"
+#include "test_paths.h"
 
 namespace resnet::cuda {
 namespace {
 
-// An H200, as cuDNN describes devices to itself.
-constexpr const char* kH200 = R"({"deviceVer": 900, "cudaDeviceId": 0, "driverVer": 13000,
-"totalGlobalMem": 150754820096, "regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32,
-"maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448,
-"reservedSharedMemoryPerBlock": 1024, "maxRegistersPerSM": 65536, "maxCtasPerSM": 32,
-"maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "pciDeviceId": 0, "isTccDriver": 0,
-"supportCoopLaunch": 1, "smClockRateKHz": 1980000, "memClockRateKHz": 3201000, "l2CacheSize": 62914560,
-"deviceName": "NVIDIA H200", "maxGridSize": [2147483647, 65535, 65535], "maxBlockSize": [1024, 1024, 64]})";
 constexpr int64_t kWorkspace = int64_t{2} << 30;
 
 struct Shapes {
@@ -32,7 +26,7 @@ struct Shapes {
 
 // "name Convolution C H W k3 s1 p1 o16" of tests/ops/shapes_<net>.txt.
 std::vector<Shapes> convolutions_of(const std::string& net, int64_t batch) {
-  std::ifstream file(std::string(RESNET_SOURCE_DIR) + "/tests/ops/shapes_" + net + ".txt");
+  std::ifstream file(testing::source_dir() + "/tests/ops/shapes_" + net + ".txt");
   std::vector<Shapes> result;
   for (std::string line; std::getline(file, line);) {
     std::istringstream in(line);
@@ -87,7 +81,7 @@ class EnginesTest : public ::testing::Test {
  protected:
   void SetUp() override {
     try {
-      device_ = DeviceFacts::of_json(kH200);
+      device_ = DeviceFacts::of_json(testing::kH200);
     } catch (const DeviceError& e) {
       GTEST_SKIP() << "this cuDNN takes no description of a GPU: " << e.what();
     }

@@ -1,8 +1,10 @@
 #include "backends_under_test.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "resnet/base/error.h"
+#include "test_paths.h"
 
 namespace resnet::testing {
 
@@ -13,9 +15,7 @@ bool BackendUnderTest::may_refuse(const Case& c, Pass pass) const {
   return listed(c.name) || listed(c.name + ":" + name_of(pass));
 }
 
-std::string module_path() { return RESNET_BACKEND_DIR "/reference.so"; }
-
-std::string emulated_cuda_path() { return RESNET_BACKEND_DIR "/cuda_emulated.so"; }
+std::string module_path() { return backend_dir() + "/reference.so"; }
 
 namespace {
 
@@ -60,10 +60,12 @@ const std::vector<BackendUnderTest>& backends_under_test() {
           "draw_batch_mean_of_window", "draw_batch_bf16", "normalise", "normalise_grey",
           "normalise_mean_image", "normalise_mean_of_window", "normalise_bf16", "normalise_f16"}},
         {"reference_module", make_backend(module_path()), &small_cases()},
-        {"cuda", make_backend(emulated_cuda_path()), &all_cases(), {}, both},
     };
     BackendUnderTest& onednn = backends[0];
     onednn.narrow_types = {{DType::bf16, obstacle(*onednn.backend, DType::bf16)}};
+    if (std::filesystem::exists(emulated_cuda_path())) {
+      backends.push_back({"cuda", make_backend(emulated_cuda_path()), &all_cases(), {}, both});
+    }
     if (gpu().backend) backends.push_back({"cuda_gpu", gpu().backend, &all_cases(), {}, both});
     return backends;
   }();

@@ -24,14 +24,13 @@ struct BackendUnderTest {
   bool may_refuse(const Case& c, Pass pass) const;
 };
 
-// onednn; the reference backend once more, loaded as a module; cuda, emulated on the host (as cuda), and on
-// a GPU where there is one (as cuda_gpu).
+// onednn; the reference backend once more, loaded as a module; cuda, emulated on the host (as cuda, where the
+// module is there), and on a GPU where there is one (as cuda_gpu).
 const std::vector<BackendUnderTest>& backends_under_test();
 // Why the tests run on no GPU, or "".
 const std::string& gpu_obstacle();
 const BackendUnderTest& backend_under_test(const std::string& name);
-// The files of the loadable reference backend and of the emulated CUDA backend.
+// The file of the loadable reference backend.
 std::string module_path();
-std::string emulated_cuda_path();
 
 }  // namespace resnet::testing

@@ -8,6 +8,7 @@
 #include "backends_under_test.h"
 #include "resnet/base/error.h"
 #include "runner.h"
+#include "test_paths.h"
 
 namespace resnet::testing {
 namespace {
@@ -78,7 +79,7 @@ TEST(MakeBackend, SaysThatThereIsNoDriver) {
   if (obstacle.empty()) GTEST_SKIP() << "this machine has a driver";
   EXPECT_EQ(error<DeviceError>("cuda"), obstacle);
   EXPECT_EQ(error<DeviceError>("cuda:1"), obstacle);
-  const std::string reason = std::filesystem::exists(std::string(RESNET_BACKEND_DIR) + "/cuda.so")
+  const std::string reason = std::filesystem::exists(backend_dir() + "/cuda.so")
                                  ? "this machine has no NVIDIA driver (libcuda.so.1 is not found)"
                                  : "this build has no CUDA backend";
   EXPECT_TRUE(contains(obstacle, reason)) << obstacle;

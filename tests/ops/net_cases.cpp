@@ -4,6 +4,7 @@
 
 #include "cases.h"
 #include "resnet/base/error.h"
+#include "test_paths.h"
 
 namespace resnet::testing {
 namespace {
@@ -63,7 +64,7 @@ Op make_op(const std::string& name, const Attributes& a) {
 }  // namespace
 
 std::vector<Case> net_cases(const std::string& net, int64_t batch) {
-  const std::string path = std::string(RESNET_SOURCE_DIR) + "/tests/ops/shapes_" + net + ".txt";
+  const std::string path = source_dir() + "/tests/ops/shapes_" + net + ".txt";
   std::ifstream file(path);
   if (!file) throw DataError("cannot read " + path);
   std::vector<Case> cases;

@@ -1,8 +1,11 @@
 // What the reference backend refuses, and that it says why.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "backends_under_test.h"
 #include "runner.h"
+#include "test_paths.h"
 
 namespace resnet::testing {
 namespace {
@@ -37,6 +40,32 @@ TEST(Refusal, OfConfigurationErrorsIsTheirText) {
   OpDesc desc = relu(DType::f32, Layout::any());
   desc.op = Softmax{.axis = 5};
   EXPECT_EQ(reason(desc), "axis 5 is out of range for shape (2,3)");
+}
+
+// CUDA has at most 65535 blocks in the second and third dimension of a grid.
+TEST(Refusal, OfMoreRowsThanAGridHas) {
+  if (!std::filesystem::exists(emulated_cuda_path())) GTEST_SKIP() << "the emulation is not here";
+  const Backend& cuda = *backend_under_test("cuda").backend;
+  const auto reason_for = [&](const Op& op, Pass pass, const std::vector<TensorDesc>& in) {
+    return cuda.supports(describe_pass(op, pass, in)).reason;
+  };
+  for (const int64_t images : {65535, 65536}) {
+    const bool fits = images == 65535;
+    const TensorDesc src{Shape{images, 2, 1, 1}, DType::f32, Layout::any()};
+    for (const Pass pass : {Pass::forward, Pass::recompute, Pass::backward}) {
+      EXPECT_EQ(reason_for(BatchNorm{.group_size = 1}, pass, {src}),
+                fits ? "" : "more than 65535 groups");
+    }
+    EXPECT_EQ(reason_for(Pooling{.kind = Pooling::Kind::average}, Pass::forward, {src}),
+              fits ? "" : "more than 65535 images");
+    const std::vector<TensorDesc> held{{Shape{10, 3, 8, 8}, DType::u8, Layout::nchw()},
+                                       {Shape{10}, DType::f32, Layout::nchw()},
+                                       {Shape{2, 10}, DType::i32, Layout::nchw()},
+                                       {Shape{3}, DType::f32, Layout::nchw()},
+                                       {Shape{4}, DType::f64, Layout::nchw()}};
+    EXPECT_EQ(reason_for(DrawBatch{.batch = images, .height = 4, .width = 4}, Pass::forward, held),
+              fits ? "" : "a batch of more than 65535 images");
+  }
 }
 
 TEST(Refusal, OfAccumulatingBitsAndUpdates) {

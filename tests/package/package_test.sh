@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs a build, unpacks it elsewhere, and runs it in a root folder that has nothing but the C library:
-# converts, trains, tests. Needs root for chroot; else it runs outside of one, where other libraries are
+# converts, trains, tests; and runs parts of the check on a GPU, on the emulation. Needs root for chroot; else it runs outside of one, where other libraries are
 # at hand, and only checks that none of them is taken.
 # usage: package_test.sh SOURCE_DIR PRESET
 set -euo pipefail
@@ -13,7 +13,7 @@ if ! command -v patchelf >/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$source_dir/tools/package.sh" --preset="$preset" --output="$work/p.tar.gz" >"$work/log" || { cat "$work/log"; exit 1; }
+"$source_dir/tools/package.sh" --preset="$preset" --tests --output="$work/p.tar.gz" >"$work/log" || { cat "$work/log"; exit 1; }
 mkdir -p "$work/root/tmp" "$work/root/dev"
 tar -C "$work/root" -xzf "$work/p.tar.gz"
 prefix=$(basename "$(dirname "$(dirname "$(find "$work/root" -path '*/bin/resnet')")")")
@@ -54,4 +54,15 @@ if [[ -e $module ]] && ! [[ -e /proc/driver/nvidia/version ]]; then
   grep -q "no NVIDIA driver" <<<"$error" || { echo "unexpected: $error" >&2; exit 1; }
 fi
 "${run[@]}" train --solver="$model/solver.prototxt" --max_iter=2 --quiet
+
+# On the emulation's module, which is not packed.
+check=("$work/root/$prefix/tools/gpu_check.sh" --backend="$source_dir/build/$preset/lib/resnet/cuda_emulated.so"
+  --output="$work/check")
+for stage in launch speed_resnet20_FLOAT32; do
+  "${check[@]}" --only="$stage" >/dev/null || { cat "$work/check/$stage.log" >&2; exit 1; }
+  grep -q "^ok" "$work/check/$stage.result"
+done
+grep -q '"launch": {"result": "ok", "measured": \[{"kernels": 20,' "$work/check/report.json"
+[[ $("${check[@]}" --only=launch | wc -l) == 1 ]] || { echo "a stage that is done ran again" >&2; exit 1; }
+
 echo "packed, unpacked and trained with nothing but the C library: $(du -h "$work/p.tar.gz" | cut -f1)"

@@ -22,6 +22,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -329,8 +330,9 @@ def measured(options, variant):
         return {"error": f"not done after {options.limit:g} s"}
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return {"error": lines[-1] if lines else f"ended with {done.returncode}"}
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with {done.returncode}"]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]  # text of torch may follow
+    return {"error": (named or lines)[-1]}
 
 
 def main():

@@ -1,8 +1,5 @@
 #include "backends/cuda/backend.h"
 
-#include <algorithm>
-#include <map>
-#include <mutex>
 #include <variant>
 
 #include "backends/cuda/implementation.h"
@@ -10,26 +7,16 @@
 #include "backends/cuda/nvtx.h"
 #include "backends/cuda/recording.h"
 #include "backends/cuda/status.h"
+#include "resnet/backend/dispatch.h"
 #include "resnet/base/error.h"
 
 namespace resnet {
 namespace cuda {
 namespace {
 
-// Number of forward inputs that an OpDesc with a variable number of operands speaks of.
-int forward_inputs(const OpDesc& desc) {
-  const auto n = static_cast<int>(desc.in.size());
-  return desc.pass == Pass::forward ? n : n - 1;  // Eltwise backward: diff_dst and the n inputs
-}
-
 // Why the operands are none that this backend computes with, or "".
 std::string refuse_operands(const OpDesc& desc) {
-  const auto operands = signature(desc.op, desc.pass, forward_inputs(desc));
-  if (!operands) return std::string("there is no pass ") + name_of(desc.pass);
-  if (operands->in.size() != desc.in.size() || operands->out.size() != desc.out.size()) {
-    return "expects " + std::to_string(operands->in.size()) + " inputs and " +
-           std::to_string(operands->out.size()) + " outputs";
-  }
+  if (std::string reason = refuse_signature(desc); !reason.empty()) return reason;
   for (const auto* tensors : {&desc.in, &desc.out}) {
     for (const TensorDesc& t : *tensors) {
       if (t.layout.kind == Layout::Kind::blocked || t.layout.kind == Layout::Kind::opaque) {
@@ -112,41 +99,23 @@ class CudaBackend final : public Backend {
   // The kernel, keeping the device alive and naming itself when it fails.
   KernelPtr described(const OpDesc& desc, KernelPtr kernel) const;
 
-  // Planning asks several times about each op, and nets repeat their ops.
   Implementation implement_any(const OpDesc& desc) const {
-    const std::string key = desc.str();
-    const std::lock_guard lock(mutex_);
-    for (const auto& [known, found] : recent_[key]) {
-      if (known == desc) return found;
-    }
-    Implementation found = find(desc);
-    if (recent_.size() > kRecent) recent_.clear();
-    recent_[key].emplace_back(desc, found);
-    return found;
+    return recent_.get(desc, [this](const OpDesc& d) { return find(d); });
   }
 
   Implementation find(const OpDesc& desc) const {
     if (std::string reason = refuse_operands(desc); !reason.empty()) return refuse(desc, reason);
     Implementation found = std::visit([&](const auto& op) { return implement(op, desc); }, desc.op);
-    for (size_t i = 0; i < desc.out.size(); ++i) {
-      const auto& known = found.accumulable;
-      if (desc.accumulates(i) &&
-          std::find(known.begin(), known.end(), static_cast<int>(i)) == known.end()) {
-        return refuse(desc, "output " + std::to_string(i) + " cannot be accumulated");
-      }
+    if (std::string reason = refuse_accumulation(desc, found.accumulable); !reason.empty()) {
+      return refuse(desc, reason);
     }
-    // What an accumulating output holds is read late: it must not be an input.
-    std::erase_if(found.in_place, [&](const auto& pair) {
-      return desc.accumulates(static_cast<size_t>(pair.first));
-    });
+    drop_accumulating(desc, found.in_place);
     return found;
   }
 
-  static constexpr size_t kRecent = 1024;
   std::shared_ptr<Device> device_;
   Uploads uploads_;
-  mutable std::mutex mutex_;
-  mutable std::map<std::string, std::vector<std::pair<OpDesc, Implementation>>> recent_;
+  mutable RecentAnswers<Implementation> recent_;
 };
 
 class DescribedKernel final : public Kernel {

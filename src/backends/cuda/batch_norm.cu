@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "backends/cuda/implementation.h"
+#include "backends/cuda/launch.h"
 
 namespace resnet::cuda {
 namespace batch_norm {
@@ -157,6 +158,8 @@ std::string refusal_of(const OpDesc& desc, const Operands& at) {
   constexpr int64_t kMost = int64_t{1} << 31;
   const Pixels pixels(src.shape);
   if (pixels.rows() >= kMost) return "2^31 pixels and more";
+  const int64_t group = std::get<BatchNorm>(desc.op).group_size;
+  if (group > 0 && pixels.images / group > kMostRowsOfGrid) return "more than 65535 groups";
   for (const int i : {at.mean, at.variance, at.factor, at.saved, at.gamma, at.beta}) {
     if (i < 0) continue;
     const std::string reason = refuse_unless_f32("a parameter", tensor(desc, in_slot(i)));

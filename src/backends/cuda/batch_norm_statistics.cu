@@ -65,10 +65,9 @@ struct MomentTask {
       }
     });
     const auto n = static_cast<double>((end - begin + step - 1) / step);
-    const Pack<T, kWidth> base = load_row(0);
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) {
-      const double offset = static_cast<double>(shift[j]) - to_float(base.v[j]);
+    for (int j = 0; j < kWidth; ++j) {  // read one by one, which keeps registers free
+      const double offset = static_cast<double>(shift[j]) - to_float(first[j]);
       v[j] = sum[j] + n * offset;
       v[kWidth + j] = squares[j] + offset * (2.0 * sum[j] + n * offset);
     }

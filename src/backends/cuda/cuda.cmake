@@ -71,3 +71,9 @@ target_link_libraries(resnet_cuda_module PRIVATE resnet CUDA::cudart_static CUDA
 set_target_properties(resnet_cuda_module PROPERTIES PREFIX "" OUTPUT_NAME cuda INSTALL_RPATH "$ORIGIN/.."
                       LINKER_LANGUAGE CXX LIBRARY_OUTPUT_DIRECTORY "${RESNET_BACKEND_DIR}")
 set_property(GLOBAL APPEND PROPERTY RESNET_BACKEND_MODULES resnet_cuda_module)
+
+# A part of tools/gpu_check.sh.
+add_executable(launch_cost "${CMAKE_SOURCE_DIR}/tools/bench/launch_cost.cu" "${CMAKE_SOURCE_DIR}/src/backends/cuda/status.cpp")
+target_include_directories(launch_cost PRIVATE "${CMAKE_SOURCE_DIR}/src")
+target_link_libraries(launch_cost PRIVATE resnet_tensor CUDA::cudart_static)
+set_target_properties(launch_cost PROPERTIES LINKER_LANGUAGE CXX RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")

@@ -14,6 +14,7 @@
 namespace resnet::cuda {
 
 constexpr int kWarp = 32;
+constexpr int64_t kMostRowsOfGrid = 65535;  // blocks in the dimensions y and z of a grid
 
 // kernel<<<grid, block, 0, stream>>>(args...); nothing for an empty grid.
 template <class... Parameters, class... Args>

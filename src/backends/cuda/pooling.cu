@@ -292,8 +292,7 @@ Implementation implement(const Pooling& op, const OpDesc& desc) {
   const Shape &src = (backward ? desc.out : desc.in)[0].shape,
               &dst = (backward ? desc.in : desc.out)[0].shape;
   // Whole images at once have a grid of that many rows.
-  constexpr int64_t kMostImages = 65535;
-  if (src[0] > kMostImages) return refuse(desc, "more than 65535 images");
+  if (src[0] > kMostRowsOfGrid) return refuse(desc, "more than 65535 images");
   if (backward) result.accumulable = {0};
   result.make = [op, desc = result.desc, w = windows_of(op, src, dst)](const Device& device) {
     return own_kernel("own", 0, [=, stream = device.stream()](const KernelArgs& args) {

@@ -1,16 +1,14 @@
-// Softmax, SoftmaxLoss, CountLabels and Accuracy. A vector of scores belongs to a warp, or to one thread where
+// Softmax, SoftmaxLoss and Accuracy. A vector of scores belongs to a warp, or to one thread where
 // neighbouring vectors, not neighbouring scores, lie side by side.
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
+#include "backends/cuda/block_sums.h"
 #include "backends/cuda/implementation.h"
-#include "backends/cuda/launch.h"
+#include "backends/cuda/label_count.h"
 
 namespace resnet::cuda {
 namespace {
-
-constexpr unsigned kAll = 0xFFFFFFFFu;
 
 // Score k of vector v is element (v / inner * classes + k) * inner + v % inner.
 struct Vectors {
@@ -22,22 +20,6 @@ struct Vectors {
   __host__ __device__ int64_t count() const { return outer * inner; }
   __device__ int64_t first(int64_t v) const { return v / inner * classes * inner + v % inner; }
 };
-
-// Sums and maxima over the kLanes threads that share a vector: neighbours in a warp, or one alone.
-template <int kLanes, class V>
-__device__ __forceinline__ V add_lanes(V value) {
-#pragma unroll
-  for (int mask = kLanes / 2; mask > 0; mask /= 2) value += __shfl_xor_sync(kAll, value, mask);
-  return value;
-}
-template <int kLanes>
-__device__ __forceinline__ float max_lanes(float value) {
-#pragma unroll
-  for (int mask = kLanes / 2; mask > 0; mask /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kAll, value, mask));
-  }
-  return value;
-}
 
 // The vectors of this thread: v, v + step .. Threads of a warp leave the loop together when kLanes = kWarp.
 template <int kLanes>
@@ -150,33 +132,6 @@ struct LossTask {
   }
 };
 
-// Adds v over the threads of a block, in a fixed order; thread 0 has the sum.
-template <class V>
-__device__ V add_block(V value) {
-  __shared__ V sums[kThreads / kWarp];
-  value = add_lanes<kWarp>(value);
-  __syncthreads();  // sums may still be read
-  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  V sum = 0;
-  for (int w = 0; w < kThreads / kWarp; ++w) sum += sums[w];
-  return sum;
-}
-
-// Whether this block is the last one of the launch to come here; `ticket` is zero before and after. What
-// thread 0 of the others wrote before can be read after.
-__device__ bool is_last_block(int* ticket) {
-  __shared__ bool last;
-  if (threadIdx.x == 0) {
-    __threadfence();
-    last = atomicAdd(ticket, 1) == static_cast<int>(gridDim.x) - 1;
-    if (last) *ticket = 0;
-    __threadfence();
-  }
-  __syncthreads();
-  return last;
-}
-
 // What each block adds to the loss.
 struct LossPart {
   double loss;
@@ -233,17 +188,11 @@ __global__ void __launch_bounds__(kThreads)
 
 template <int kLanes>
 __global__ void __launch_bounds__(kThreads)
-    loss_backward(LossTask t, const float* prob, float* diff_src, bool add, bool count_labels) {
+    loss_backward(LossTask t, const float* prob, const int64_t* counted, float* diff_src,
+                  bool add) {
   const Vectors& a = t.vectors;
   const Share<kLanes> share;
-  int64_t used = a.count();
-  if (count_labels) {  // every block counts all of them
-    double counted = 0;
-    for (int64_t v = threadIdx.x; v < a.count(); v += kThreads) {
-      if (!t.labels.ignores(t.labels.at(v))) counted += 1;
-    }
-    used = static_cast<int64_t>(add_block(counted));
-  }
+  const int64_t used = counted != nullptr ? *counted : a.count();
   const auto scale = static_cast<float>(t.loss_weight / t.normalizer(used));
   const auto spread = static_cast<float>(t.smoothing / static_cast<double>(a.classes));
   const auto hit =
@@ -257,16 +206,6 @@ __global__ void __launch_bounds__(kThreads)
       diff_src[i] = add ? diff_src[i] + diff : diff;
     }
   }
-}
-
-__global__ void __launch_bounds__(kThreads)
-    count_labels(const float* label, int64_t count, int64_t ignored, float* dst) {
-  double counted = 0;
-  for (int64_t i = threadIdx.x; i < count; i += kThreads) {
-    if (static_cast<int64_t>(label[i]) != ignored) counted += 1;
-  }
-  counted = add_block(counted);
-  if (threadIdx.x == 0) dst[0] = static_cast<float>(counted);
 }
 
 // What each block adds to the accuracy.
@@ -315,8 +254,6 @@ __global__ void __launch_bounds__(kThreads)
   dst[1] = static_cast<float>(counted);
 }
 
-constexpr unsigned kMostBlocks = 264;  // two for each multiprocessor of the largest GPUs
-
 bool alone(const Vectors& a) { return a.inner >= kWarp; }
 unsigned blocks_for_vectors(const Vectors& a) {
   const int64_t threads = a.count() * (alone(a) ? 1 : kWarp);
@@ -332,14 +269,6 @@ void with_lanes(const Vectors& a, const F& f) {
   } else {
     f.template operator()<kWarp>();
   }
-}
-
-// A zeroed counter, which the last block of each launch zeroes again: launches follow each other on one stream.
-std::shared_ptr<const Buffer> make_ticket(const Device& device) {
-  return std::make_shared<const Buffer>(device.allocate(sizeof(int)));
-}
-int* ticket_of(const std::shared_ptr<const Buffer>& buffer) {
-  return reinterpret_cast<int*>(buffer->data());
 }
 
 // "" or why an operand is not f32.
@@ -412,12 +341,23 @@ Implementation implement(const SoftmaxLoss& op, const OpDesc& desc) {
     const bool count =
         op.normalization == SoftmaxLoss::Normalization::valid && op.has_ignore && !op.count_input;
     result.make = [=](const Device& device) {
-      return own_kernel("own", 0, [=, stream = device.stream()](const KernelArgs& args) {
-        with_lanes(task.vectors, [&]<int kLanes>() {
-          launch(stream, blocks_for_vectors(task.vectors), kThreads, loss_backward<kLanes>,
-                 with_labels(args), args.in[0].as<float>(), args.out[0].as<float>(), add, count);
-        });
-      });
+      ScratchPlan scratch;
+      const LabelCount labels(count ? task.vectors.count() : 0, op.ignore_label, scratch);
+      const int64_t total = scratch.take<int64_t>(1);
+      return own_kernel(
+          "own", scratch.bytes(),
+          [=, stream = device.stream(), ticket = make_ticket(device)](const KernelArgs& args) {
+            const LossTask t = with_labels(args);
+            int64_t* const counted =
+                count ? reinterpret_cast<int64_t*>(args.scratch + total) : nullptr;
+            if (count) {
+              labels.run(stream, t.labels.label, args.scratch, ticket_of(ticket), counted);
+            }
+            with_lanes(task.vectors, [&]<int kLanes>() {
+              launch(stream, blocks_for_vectors(task.vectors), kThreads, loss_backward<kLanes>, t,
+                     args.in[0].as<float>(), counted, args.out[0].as<float>(), add);
+            });
+          });
     };
     return result;
   }
@@ -435,19 +375,6 @@ Implementation implement(const SoftmaxLoss& op, const OpDesc& desc) {
                    reinterpret_cast<LossPart*>(args.scratch + parts), ticket_of(ticket));
           });
         });
-  };
-  return result;
-}
-
-Implementation implement(const CountLabels& op, const OpDesc& desc) {
-  Implementation result{.refusal = refuse_types(desc), .desc = desc};
-  if (!result.refusal.empty()) return result;
-  use_plain(result);
-  result.make = [ignored = op.ignore_label, count = desc.in[0].count()](const Device& device) {
-    return own_kernel("own", 0, [=, stream = device.stream()](const KernelArgs& args) {
-      launch(stream, 1, kThreads, count_labels, args.in[0].as<float>(), count, ignored,
-             args.out[0].as<float>());
-    });
   };
   return result;
 }

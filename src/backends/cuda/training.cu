@@ -211,6 +211,7 @@ Implementation implement(const DrawBatch& op, const OpDesc& desc) {
   Implementation result{.refusal = {}, .desc = desc};
   if (accumulates_any(desc)) return refuse(desc, "a batch is drawn, not accumulated");
   if (desc.in[0].dtype != DType::u8) return refuse(desc, "images must be u8");
+  if (op.batch > kMostRowsOfGrid) return refuse(desc, "a batch of more than 65535 images");
   result.refusal = refuse_unless_f32("labels", desc.in[1]);
   if (!result.refusal.empty()) return result;
   const bool nhwc = choose_written_layout(result.desc);

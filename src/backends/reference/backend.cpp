@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "backends/reference/kernels.h"
+#include "resnet/backend/dispatch.h"
 #include "resnet/base/error.h"
 #include "resnet/base/half.h"
 
@@ -80,12 +81,6 @@ bool get_bit(const Tensor& mask, int64_t i) { return (mask.as<uint8_t>()[i / 8] 
 
 namespace {
 
-// Number of forward inputs that an OpDesc with a variable number of operands speaks of.
-int forward_inputs(const OpDesc& desc) {
-  const auto n = static_cast<int>(desc.in.size());
-  return desc.pass == Pass::forward ? n : n - 1;  // Eltwise backward: diff_dst and the n inputs
-}
-
 std::string refuse_tensor(const TensorDesc& t) {
   if (t.layout.kind != Layout::Kind::any && !t.layout.is_plain()) {
     return "layout " + t.layout.str() + "; reference knows nchw only";
@@ -95,12 +90,7 @@ std::string refuse_tensor(const TensorDesc& t) {
 
 // Why the operands do not fit the op, or "".
 std::string refuse_operands(const OpDesc& desc) {
-  const auto operands = signature(desc.op, desc.pass, forward_inputs(desc));
-  if (!operands) return std::string("there is no pass ") + name_of(desc.pass);
-  if (operands->in.size() != desc.in.size() || operands->out.size() != desc.out.size()) {
-    return "expects " + std::to_string(operands->in.size()) + " inputs and " +
-           std::to_string(operands->out.size()) + " outputs";
-  }
+  if (std::string reason = refuse_signature(desc); !reason.empty()) return reason;
   for (const TensorDesc& t : desc.in) {
     if (std::string reason = refuse_tensor(t); !reason.empty()) return reason;
   }
@@ -130,10 +120,7 @@ Implementation implement_any(const OpDesc& desc) {
     return refuse(e.what());
   }
   Implementation result = std::visit([&](const auto& op) { return implement(op, desc); }, desc.op);
-  // What an accumulating output holds is read late: it must not be an input.
-  std::erase_if(result.in_place, [&](const auto& pair) {
-    return desc.accumulates(static_cast<size_t>(pair.first));
-  });
+  drop_accumulating(desc, result.in_place);
   return result;
 }
 
