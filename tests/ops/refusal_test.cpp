@@ -58,11 +58,11 @@ TEST(Refusal, OfMoreRowsThanAGridHas) {
     }
     EXPECT_EQ(reason_for(Pooling{.kind = Pooling::Kind::average}, Pass::forward, {src}),
               fits ? "" : "more than 65535 images");
-    const std::vector<TensorDesc> held{{Shape{10, 3, 8, 8}, DType::u8, Layout::nchw()},
-                                       {Shape{10}, DType::f32, Layout::nchw()},
-                                       {Shape{2, 10}, DType::i32, Layout::nchw()},
+    const std::vector<TensorDesc> held{{Shape{70000, 3, 8, 8}, DType::u8, Layout::nchw()},
+                                       {Shape{70000}, DType::f32, Layout::nchw()},
+                                       {Shape{2, 70000}, DType::i32, Layout::nchw()},
                                        {Shape{3}, DType::f32, Layout::nchw()},
-                                       {Shape{4}, DType::f64, Layout::nchw()}};
+                                       {Shape{8}, DType::f64, Layout::nchw()}};
     EXPECT_EQ(reason_for(DrawBatch{.batch = images, .height = 4, .width = 4}, Pass::forward, held),
               fits ? "" : "a batch of more than 65535 images");
   }
