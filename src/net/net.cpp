@@ -130,6 +130,7 @@ std::map<std::string, Shape> Net::Impl::shapes_for(
 PlanOptions Net::Impl::plan_options(const SessionRequest& request) const {
   PlanOptions of = options.plan;
   of.backward = request.phase == TRAIN;
+  of.prepare_weights = of.prepare_weights && request.shapes.empty();
   of.keep.insert(of.keep.end(), request.keep.begin(), request.keep.end());
   if (request.phase != TRAIN) {
     of.shards = 1;

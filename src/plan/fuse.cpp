@@ -184,7 +184,7 @@ void fold_shortcuts(Graph& graph, const std::set<ValueId>& keep, const Backend& 
 namespace {
 
 // Folds BatchNorm node `bn_at` into convolution `conv_at`; adds the FoldBatchNorm node to `folds`.
-void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at,
+void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at, bool prepare,
                      std::vector<std::pair<int, Node>>& folds) {
   const Node& bn_node = rewriter.node(bn_at);
   const auto& bn = std::get<BatchNorm>(bn_node.op);
@@ -208,7 +208,7 @@ void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at,
   attributes.bias = true;
   attributes.sum = bn.add;
   attributes.relu = bn.relu;
-  attributes.fixed_weights = true;
+  attributes.fixed_weights = prepare;
   conv.in = {conv.in[0], fold.out[0], fold.out[1]};
   if (bn.add) conv.in.push_back(bn_node.in.back());
   conv.out = bn_node.out;
@@ -217,7 +217,8 @@ void fold_batch_norm(Graph& graph, Rewriter& rewriter, int conv_at, int bn_at,
 
 }  // namespace
 
-void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend) {
+void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
+                      bool prepare) {
   std::vector<std::pair<int, Node>> folds;
   {
     Rewriter rewriter(graph, keep, backend);
@@ -227,7 +228,7 @@ void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend
       const int bn_at = rewriter.following<BatchNorm>(i);
       if (bn_at != kNoNode && std::get<BatchNorm>(rewriter.node(bn_at).op).global &&
           rewriter.node(bn_at).in[0] == rewriter.node(i).out[0]) {
-        fold_batch_norm(graph, rewriter, i, bn_at, folds);
+        fold_batch_norm(graph, rewriter, i, bn_at, prepare, folds);
         continue;
       }
       int at = i;

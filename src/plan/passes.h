@@ -31,8 +31,9 @@ void fuse_batch_norm(Graph& graph, const std::set<ValueId>& keep, const Backend&
 void fold_shortcuts(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);
 
 // Inference: fixed-statistics BatchNorm into the convolution before it; addition and ReLU into the
-// convolution, whose weights are then fixed.
-void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend);
+// convolution, whose weights are then fixed if `prepare`.
+void fuse_convolution(Graph& graph, const std::set<ValueId>& keep, const Backend& backend,
+                      bool prepare);
 
 // Keeps activations between convolutions in `math` (bf16 or f16; f32: nothing to do), with the conversions
 // that this takes. Weights of convolutions become copies that the Net keeps; statistics, vectors of

@@ -317,7 +317,9 @@ Program plan_memory(Graph graph, const PlanOptions& options, PlanContext& contex
   if (options.fuse) {
     passes::merge_batch_norm_scale(graph, keep, backend);
     passes::fuse_batch_norm(graph, keep, backend, options.backward);
-    if (!options.backward) passes::fuse_convolution(graph, keep, backend);
+    if (!options.backward) {
+      passes::fuse_convolution(graph, keep, backend, options.prepare_weights);
+    }
     passes::fold_shortcuts(graph, keep, backend);
   }
   passes::lower_precision(graph, options.math, options.backward);

@@ -116,7 +116,7 @@ TEST_F(Flags, DevicesAndPrecisionsThatAreNotThere) {
   expect_failure(run({"info", "--device=tpu"}), 2, {"--device", "'tpu'"});
   expect_failure(run({"info", "--math=FLOAT16"}), 4, {"FLOAT16", "type f16", "--math=FLOAT32"});
   expect_failure(
-      run({"info", "--math=BFLOAT16"}, {.environment = {{"RESNET_MAX_CPU_ISA", "avx2"}}}), 4,
+      files_.run({"info", "--math=BFLOAT16"}, {.environment = {{"RESNET_MAX_CPU_ISA", "avx2"}}}), 4,
       {"BFLOAT16", "needs AVX512_BF16", "--math=FLOAT32"});
   expect_failure(run({"info", "--math=half"}), 2, {"--math", "'half'"});
   expect_failure(run({"info", "--bind=hard"}), 2, {"hard"});

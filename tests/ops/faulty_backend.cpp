@@ -32,6 +32,9 @@ class FaultyKernel final : public Kernel {
     switch (fault_) {
       case Fault::wrong_element:
         if (out.desc.dtype == DType::f32) out.as<float>()[last] += 1e-3f * largest(out);
+        if (out.desc.dtype == DType::bf16 || out.desc.dtype == DType::f16) {
+          out.as<uint16_t>()[last] ^= 0x4000;  // the first bit of the exponent
+        }
         if (out.desc.dtype == DType::f64) {
           out.as<double>()[last] += 1e-2 + 1e-3 * std::abs(out.as<double>()[last]);
         }

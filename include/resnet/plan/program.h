@@ -19,6 +19,9 @@ struct PlanOptions {
   // Rebuild cheap tensors (BatchNorm + ReLU outputs) in backward until the arena fits into this many
   // bytes or nothing is left to rebuild; 0: off.
   int64_t memory_budget_bytes = 0;
+  // Inference: weights of convolutions may be prepared at length. Not for programs that run a few times, such
+  // as those for the many sizes of a dense test: they would hold further forms of all weights.
+  bool prepare_weights = true;
   bool backward = false;          // training: differentiate every loss
   bool input_gradients = false;   // also for inputs (gradient checks)
   std::vector<std::string> keep;  // blobs that must be readable after a run
