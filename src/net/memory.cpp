@@ -195,9 +195,8 @@ std::string Net::Impl::advice(const SessionRequest& request, int64_t bytes) cons
   }
   if (std::any_of(found.begin(), found.end(), [](int64_t n) { return n < 0; })) {
     return std::string("no smaller batch fits") +
-           (images > 0 ? " with as many images in an update" : "") +
-           "; --math=BFLOAT16 (on a GPU)" + (images > 0 ? ", --memory_budget" : "") +
-           " or another device may help";
+           (images > 0 ? " with as many images in an update" : "") + "; --math=BFLOAT16" +
+           (images > 0 ? ", --memory_budget" : "") + " or another device may help";
   }
   std::string lines = "what fits, in " + mib(needed(found, true).value_or(0));
   if (images > 0) lines += ", with the same " + std::to_string(images) + " images in an update";
