@@ -62,6 +62,7 @@ class LayoutChooser {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       resolve(static_cast<int>(i));
     }
+    // Weights that nothing but derived copies reads.
     for (const auto& [copy_of, copy] : copies_) {
       Value& value = graph_.value(copy_of);
       if (value.desc.layout.kind != Layout::Kind::any) continue;

@@ -20,7 +20,7 @@ enum class ValueKind : uint8_t {
   input,        // written by the caller before a run
   activation,   // written by one node, lives in the arena
   weight,       // learnable parameter, owned by the Net
-  weight_copy,  // a weight in another type, kept up to date by the Net
+  weight_copy,  // a weight in another type: the Net keeps it up to date, or the program derives it
   state,        // BatchNorm's running statistics, owned by the Net
   gradient,     // of a weight: written by backward, owned by the Net
   statistics    // BatchNorm's batch statistics (2,C): written by forward, owned by the Net
