@@ -1,6 +1,9 @@
 // One update after the other against Caffe's rules in double.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "train/train_run.h"
 
 namespace resnet::testing {
@@ -20,6 +23,25 @@ std::string linear_net(const std::string& dir, int batch) {
     net.replace(at, eight.size(), "batch_size: " + std::to_string(batch));
   }
   return net;
+}
+
+// Caffe's learning rate of an iteration, from the formulas in its documentation of SolverParameter.
+double caffe_rate(const SolverParameter& param, int64_t iteration) {
+  const double base = param.base_lr(), gamma = param.gamma(), power = param.power();
+  const auto i = static_cast<double>(iteration);
+  const std::string& policy = param.lr_policy();
+  if (policy == "step") return base * std::pow(gamma, std::floor(i / param.stepsize()));
+  if (policy == "exp") return base * std::pow(gamma, i);
+  if (policy == "inv") return base * std::pow(1 + gamma * i, -power);
+  if (policy == "poly") return base * std::pow(1 - i / param.max_iter(), power);
+  if (policy == "sigmoid") return base / (1 + std::exp(-gamma * (i - param.stepsize())));
+  if (policy == "multistep") {
+    const auto passed = std::count_if(param.stepvalue().begin(), param.stepvalue().end(),
+                                      [&](int at) { return at <= iteration; });
+    return base * std::pow(gamma, static_cast<double>(passed));
+  }
+  EXPECT_EQ(policy, "fixed");
+  return base;
 }
 
 // Repeats each update in double from the gradients that the net has, in Caffe's order: clip, divide by
@@ -45,6 +67,8 @@ class CaffeRule : public Observer {
       for (const double g : gradients.back()) squares += g * g;
     }
     const double norm = std::sqrt(squares);
+    const double base_rate = caffe_rate(param_, step.iteration);
+    EXPECT_NEAR(step.rate, base_rate, 1e-6 * base_rate) << "iteration " << step.iteration;
     double scale = 1.0 / param_.iter_size();
     if (param_.clip_gradients() >= 0 && norm > param_.clip_gradients()) {
       scale *= param_.clip_gradients() / norm;
@@ -52,7 +76,7 @@ class CaffeRule : public Observer {
     }
     for (size_t i = 0; i < weights_.size(); ++i) {
       const Parameter& parameter = net_->parameters()[i];
-      const double rate = step.rate * parameter.lr_mult, momentum = param_.momentum();
+      const double rate = base_rate * parameter.lr_mult, momentum = param_.momentum();
       const double decay = param_.weight_decay() * parameter.decay_mult;
       for (size_t k = 0; k < weights_[i].size(); ++k) {
         double& w = weights_[i][k];
@@ -96,13 +120,13 @@ TEST_P(UpdateRule, IsCaffes) {
   ScratchDirectory dir;
   write_small_cifar(dir.path());
   const auto& [backend, fields] = GetParam();
-  const std::string text = changed(kSmallSolver, "test_interval: 0 max_iter: 6 " + fields);
+  const std::string text = changed(kSmallSolver, "test_interval: 0 " + fields);
   TrainRun run(text, linear_net(dir.path(), 8), dir / "run", {.backend = backend});
   CaffeRule rule(run.param);
   rule.watch(&run.net);
   Solver solver({run.param, dir / "run", run.seed, {&rule}, {}}, run.net, run.train, nullptr);
   solver.run();
-  EXPECT_EQ(rule.steps, 6);
+  EXPECT_EQ(rule.steps, 10);
   if (run.param.clip_gradients() > 0) {
     EXPECT_GT(rule.clipped, 0);
   }
@@ -110,11 +134,17 @@ TEST_P(UpdateRule, IsCaffes) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, UpdateRule,
-    ::testing::Combine(::testing::Values("reference", "onednn"),
-                       ::testing::Values("", "type: 'Nesterov'", "regularization_type: 'L1'",
-                                         "iter_size: 3", "clip_gradients: 0.5",
-                                         "clip_gradients: 0.5 iter_size: 2 type: 'Nesterov'",
-                                         "momentum: 0 weight_decay: 0")));
+    ::testing::Combine(
+        ::testing::Values("reference", "onednn"),
+        ::testing::Values("", "type: 'Nesterov'", "regularization_type: 'L1'", "iter_size: 3",
+                          "clip_gradients: 0.5", "momentum: 0 weight_decay: 0",
+                          "clip_gradients: 0.5 iter_size: 2 type: 'Nesterov'",
+                          "regularization_type: 'L1' clip_gradients: 0.5 iter_size: 2",
+                          "regularization_type: 'L1' type: 'Nesterov' weight_decay: 0.01",
+                          "lr_policy: 'step' stepsize: 2 gamma: 0.5", "stepvalue: 9 gamma: 0.3",
+                          "lr_policy: 'exp' gamma: 0.8", "lr_policy: 'inv' gamma: 0.5 power: 0.75",
+                          "lr_policy: 'poly' power: 2 type: 'Nesterov'",
+                          "lr_policy: 'sigmoid' gamma: -0.7 stepsize: 3")));
 
 TEST(IterSize, AveragesBatches) {
   ScratchDirectory dir;
