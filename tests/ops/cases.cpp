@@ -280,6 +280,10 @@ bool updates_outputs(const Op& op) {
          std::holds_alternative<RecordBatch>(op) || std::holds_alternative<PrepareUpdate>(op);
 }
 
+bool is_large(const Case& c) {
+  return multiply_adds(c.op, forward_inputs(c, DType::f32)) > 10'000'000;
+}
+
 const std::vector<Case>& all_cases() {
   static const std::vector<Case> cases = [] {
     std::vector<Case> all = small_cases();

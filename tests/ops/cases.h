@@ -39,6 +39,8 @@ std::vector<TensorDesc> forward_inputs(const Case& c, DType type);
 HostTensor forward_input(const Case& c, size_t i, DType type);
 // What outputs that are both read and written hold before.
 HostTensor initial_output(const std::string& name, size_t i, const TensorDesc& desc);
+// Over ten million multiply-adds a pass, a second of plain loops: tests that repeat passes do so less often.
+bool is_large(const Case& c);
 // Whether the op changes its outputs in place (SgdUpdate, UpdateStatistics).
 bool updates_outputs(const Op& op);
 

