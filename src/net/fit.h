@@ -13,8 +13,8 @@ namespace resnet {
 // nullopt: it cannot be planned.
 using BytesOf = std::function<std::optional<int64_t>(int64_t batch, bool scratch)>;
 
-// A large one of `batches` (ascending) that needs at most `limit` bytes with scratch memory, if there is
-// one: the largest where memory grows with the batch and scratch memory is equal for those that are tried.
+// The largest of `batches` (ascending) that needs at most `limit` bytes with scratch memory, if there is one. Takes
+// it that neither memory nor scratch memory is smaller for a larger batch.
 std::optional<int64_t> largest_fitting(std::span<const int64_t> batches, int64_t limit,
                                        const BytesOf& bytes_of);
 

@@ -40,12 +40,11 @@ int64_t Net::Impl::needed_bytes(std::vector<SessionRequest> requests, int64_t it
     return a.phase == TRAIN && b.phase != TRAIN;
   });
   PlanContext of{.backend = context.backend, .parameters = {}, .kernels = context.kernels};
-  int64_t bytes = 0, arena = 0, scratch_bytes = 0, metrics_bytes = 0;
+  int64_t bytes = 0, arena = 0, metrics_bytes = 0;
   std::map<std::string, int64_t> derived_bytes;  // by recipe
   for (const SessionRequest& request : requests) {
     const Program program = plan_for(request, scratch, of);
-    arena = std::max(arena, program.arena_bytes);
-    scratch_bytes = std::max(scratch_bytes, program.scratch_bytes);
+    arena = std::max(arena, program.arena_bytes + program.scratch_bytes);
     metrics_bytes = std::max(metrics_bytes, program.metrics_count * size_of(options.dtype));
     bytes += program.persistent_bytes;
     for (const auto& [value, recipe] : program.recipes) {
@@ -69,6 +68,15 @@ int64_t Net::Impl::needed_bytes(std::vector<SessionRequest> requests, int64_t it
   if (requests.front().phase == TRAIN) {
     const auto shards = static_cast<uint64_t>(options.plan.shards);
     if (iter_size > 1) bytes += parameter_store.gradient_bytes();
+    if (scratch) {  // of what runs over all gradients after a program; their norm stands for it
+      const TensorDesc gradients{
+          .shape = {parameter_store.gradient_bytes() / size_of(options.dtype)},
+          .dtype = options.dtype,
+          .layout = Layout::nchw()};
+      const TensorDesc norm{.shape = {1}, .dtype = DType::f64, .layout = Layout::nchw()};
+      bytes += of.compile({.op = SquaredNorm{}, .in = {gradients}, .out = {norm}, .accumulate = {}})
+                   ->scratch_bytes();
+    }
     bytes += std::bit_width(shards - 1) * parameter_store.partial_bytes();  // push_partial()
   }
   int64_t parameter = 0;  // on its way to or from the host
@@ -76,7 +84,7 @@ int64_t Net::Impl::needed_bytes(std::vector<SessionRequest> requests, int64_t it
     parameter = std::max(parameter, p.shape.count() * size_of(options.dtype));
   }
   for (const auto& [recipe, one] : derived_bytes) bytes += one;
-  return bytes + arena + scratch_bytes + metrics_bytes + parameter;
+  return bytes + arena + metrics_bytes + parameter;
 }
 
 int64_t Net::needed_bytes(int64_t train_batch, int64_t test_batch) const {
@@ -103,7 +111,12 @@ int64_t Net::Impl::held_bytes(const Session* unlisted) const {
 bool Net::Impl::leaves_room(int64_t bytes) const {
   std::vector<SessionRequest> requests = beside({.phase = TRAIN});
   requests.push_back({.phase = TRAIN});
-  const int64_t held = held_bytes(nullptr) - scratch.bytes();
+  int64_t arena_without_scratch = 0;
+  for (const auto& session : sessions) {
+    arena_without_scratch = std::max(arena_without_scratch, session->program.arena_bytes);
+  }
+  const int64_t held = held_bytes(nullptr) - scratch.bytes() -
+                       std::max<int64_t>(0, arena.bytes() - arena_without_scratch);
   const int64_t later =
       std::max<int64_t>(0, needed_bytes(requests, options.iter_size, false) - held);
   return bytes <= usable(backend->free_bytes()) - later;

@@ -359,18 +359,17 @@ int64_t Net::parameter_bytes() const { return impl_->store.bytes(); }
 
 int64_t Net::planned_bytes() const {
   const Impl& s = *impl_;
-  int64_t arena = 0, scratch = 0;
+  int64_t arena = 0;
   int64_t bytes = s.store.bytes() + s.accumulated.bytes();
   for (const Buffer& partial : s.tree) bytes += partial.bytes();
   for (const auto& session : s.sessions) {
-    arena = std::max(arena, session->program.arena_bytes);
-    scratch = std::max(scratch, session->program.scratch_bytes);
+    arena = std::max(arena, session->program.arena_bytes + session->program.scratch_bytes);
     bytes += session->own_bytes();
   }
   for (const auto& [recipe, value] : s.derived) {
     if (const auto held = value.lock()) bytes += held->memory.bytes();
   }
-  return bytes + arena + scratch;
+  return bytes + arena;
 }
 
 double Net::planning_seconds() const { return impl_->planning_seconds; }

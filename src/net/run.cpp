@@ -53,12 +53,11 @@ void Net::Impl::grow(Buffer& buffer, int64_t bytes) {
 void Net::Impl::bind(Session& session) {
   const Program& program = session.program;
   explaining(session.request, nullptr, [&] {
-    grow(arena, program.arena_bytes);
-    grow(scratch, program.scratch_bytes);
+    grow(arena, program.arena_bytes + program.scratch_bytes);
     grow(metrics, program.metrics_count * size_of(options.dtype));
   });
   if (session.bound && session.bound_arena == arena.data() &&
-      session.bound_metrics == metrics.data() && session.bound_scratch == scratch.data()) {
+      session.bound_metrics == metrics.data()) {
     return;
   }
   session.recordings.clear();
@@ -72,6 +71,7 @@ void Net::Impl::bind(Session& session) {
     for (const Step& step : *planned[i]) {
       const Node& node = program.graph.nodes[static_cast<size_t>(step.node)];
       BoundStep b{.node = step.node, .kernel = step.kernel.get()};
+      if (step.kernel->scratch_bytes() > 0) b.scratch = arena.data() + step.scratch_offset;
       for (const ValueId v : node.in) b.in.push_back(tensor_of(session, v, 0));
       for (const ValueId v : node.out) b.out.push_back(tensor_of(session, v, 0));
       bound[i]->push_back(std::move(b));
@@ -81,7 +81,6 @@ void Net::Impl::bind(Session& session) {
   session.bound_shard = 0;
   session.bound_arena = arena.data();
   session.bound_metrics = metrics.data();
-  session.bound_scratch = scratch.data();
 }
 
 // Tells the ops that draw random numbers where a shard begins.
@@ -113,7 +112,7 @@ void Net::Impl::bind_shard(Session& session, int shard) {
 // A failure names the layer; op and shapes are the backend's to tell.
 void Net::Impl::run_step(const Session& session, const BoundStep& step) const {
   try {
-    step.kernel->run({.in = step.in, .out = step.out, .scratch = scratch.data()});
+    step.kernel->run({.in = step.in, .out = step.out, .scratch = step.scratch});
   } catch (const OutOfMemory&) {
     throw;
   } catch (const DeviceError& e) {

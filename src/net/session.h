@@ -15,6 +15,7 @@ struct BoundStep {
   int node = 0;
   const Kernel* kernel = nullptr;
   std::vector<Tensor> in{}, out{};
+  std::byte* scratch = nullptr;
   double seconds = 0;  // of the last timed run
 };
 
@@ -84,7 +85,6 @@ class Session {
   std::vector<BoundStep> prepare, prologue, forward, backward, statistics;
   const std::byte* bound_arena = nullptr;
   const std::byte* bound_metrics = nullptr;
-  const std::byte* bound_scratch = nullptr;
   bool bound = false;
   std::map<int, std::unique_ptr<Recording>> recordings;  // of batches, by kind (trainer.cpp)
   std::map<int, int> batches_run;                        // since they were bound, by kind

@@ -46,7 +46,7 @@ std::string describe(const Program& program) {
   append_steps(text, program, "backward", program.backward);
   append_steps(text, program, "statistics: once per batch", program.statistics);
   text += "arena " + mib(program.arena_bytes) + " (largest sum alive " + mib(program.live_bytes) +
-          "), scratch " + mib(program.scratch_bytes) + ", derived weights " +
+          "), behind it for scratchpads " + mib(program.scratch_bytes) + ", derived weights " +
           mib(program.derived_bytes) + ", " + std::to_string(program.recomputed) +
           " tensors rebuilt in backward\n";
   return text;

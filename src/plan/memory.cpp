@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 
 namespace resnet::memory_plan {
 namespace {
@@ -93,6 +94,40 @@ int64_t place_apart(std::vector<Interval>& intervals) {
     total += aligned(interval.bytes);
   }
   return total;
+}
+
+int64_t place_between(const std::vector<Interval>& placed, int64_t bytes,
+                      std::vector<Interval>& brief) {
+  std::vector<int> by_begin(placed.size()), by_end;
+  std::iota(by_begin.begin(), by_begin.end(), 0);
+  by_end = by_begin;
+  const auto at = [&](int i) -> const Interval& { return placed[static_cast<size_t>(i)]; };
+  std::ranges::sort(by_begin, {}, [&](int i) { return at(i).begin; });
+  std::ranges::sort(by_end, {}, [&](int i) { return at(i).end; });
+  auto arriving = by_begin.begin(), leaving = by_end.begin();
+  std::set<std::pair<int64_t, int>> alive;  // by offset
+  int64_t behind = 0;
+  for (Interval& interval : brief) {
+    for (; arriving != by_begin.end() && at(*arriving).begin <= interval.begin; ++arriving) {
+      alive.emplace(at(*arriving).offset, *arriving);
+    }
+    for (; leaving != by_end.end() && at(*leaving).end < interval.begin; ++leaving) {
+      alive.erase({at(*leaving).offset, *leaving});
+    }
+    interval.offset = bytes;
+    if (aligned(interval.bytes) <= behind) continue;  // there is room anyway
+    int64_t end_of_last = 0;
+    for (const auto& [offset, index] : alive) {
+      if (offset - end_of_last >= aligned(interval.bytes)) break;
+      end_of_last = std::max(end_of_last, offset + aligned(at(index).bytes));
+    }
+    if (end_of_last + aligned(interval.bytes) <= bytes) {
+      interval.offset = end_of_last;
+    } else {
+      behind = aligned(interval.bytes);
+    }
+  }
+  return behind;
 }
 
 int64_t peak_live_bytes(const std::vector<Interval>& intervals) {

@@ -22,6 +22,12 @@ int64_t place(std::vector<Interval>& intervals);
 // Every interval beside the others: no reuse.
 int64_t place_apart(std::vector<Interval>& intervals);
 
+// Sets the offsets of `brief`, each alive in one step only (begin == end, ascending), so that they meet nothing
+// of `placed` that lives then: inside [0, bytes) where there is room, else from `bytes` on. Returns how much
+// they need behind `bytes`.
+int64_t place_between(const std::vector<Interval>& placed, int64_t bytes,
+                      std::vector<Interval>& brief);
+
 // The largest sum of bytes alive at one step: no plan can be smaller.
 int64_t peak_live_bytes(const std::vector<Interval>& intervals);
 

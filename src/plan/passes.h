@@ -57,6 +57,10 @@ void choose_layouts(Graph& graph, PlanContext& context, bool blocked);
 // the device writes them so.
 void adopt_inputs(Graph& graph, const std::set<ValueId>& keep);
 
+// Copies weights that programs want in another layout or type right before each step that reads them, instead of
+// once when they have changed; nobody reads the nodes that did so any more.
+void copy_weights_late(Graph& graph);
+
 // BatchNorm forward nodes whose dst can be rebuilt in backward, in graph order.
 std::vector<int> recompute_candidates(const Graph& graph, const std::set<ValueId>& keep);
 // Rebuilds the dst of the given nodes right before its first use in backward.

@@ -68,6 +68,8 @@ class Placer {
       place.where = where(static_cast<ValueId>(v));
       if (place.where == Where::none || place.where == Where::parameter) continue;
       place.bytes = backend_.bytes(graph_.values[v].desc);
+      place.begin = begin_[v];
+      place.end = end_[v];
       if (place.where == Where::metrics) {
         place.offset = metrics_.at(static_cast<ValueId>(v)) * size_of(graph_.values[v].desc.dtype);
       } else if (place.where == Where::state) {
@@ -220,11 +222,13 @@ void place_values(Program& program, const Backend& backend, const std::set<Value
   Placer(program.graph, backend, keep, program.options.reuse).run(program);
 }
 
-// Rebuilds as few BatchNorm outputs as bring the arena under the budget: the earliest first, since those
-// are held longest.
+// Under a budget that the arena exceeds, weights are copied to other layouts where they are needed, and as few
+// BatchNorm outputs are rebuilt as bring the arena under it: the earliest first, since those are held longest.
 void fit_budget(Program& program, const Backend& backend, const std::set<ValueId>& keep) {
   const int64_t budget = program.options.memory_budget_bytes;
   if (budget <= 0 || program.arena_bytes <= budget) return;
+  plan_passes::copy_weights_late(program.graph);
+  plan_passes::eliminate_dead(program.graph, keep);
   const Graph original = program.graph;
   const std::vector<int> candidates = plan_passes::recompute_candidates(original, keep);
   const auto attempt = [&](size_t count) {
@@ -236,6 +240,7 @@ void fit_budget(Program& program, const Backend& backend, const std::set<ValueId
     place_values(program, backend, keep);
     return program.arena_bytes <= budget;
   };
+  if (attempt(0)) return;
   size_t low = 0;
   size_t high = candidates.size();
   if (!attempt(high)) return;  // as small as it gets; the caller prints planned bytes
@@ -285,7 +290,6 @@ void compile_steps(Program& program, PlanContext& context) {
   for (size_t i = 0; i < program.graph.nodes.size(); ++i) {
     const Node& node = program.graph.nodes[i];
     Step step{.node = static_cast<int>(i), .kernel = compile(program.graph, node, context)};
-    program.scratch_bytes = std::max(program.scratch_bytes, step.kernel->scratch_bytes());
     switch (node.section) {
       case Section::prepare:
         program.prepare.push_back(std::move(step));
@@ -304,6 +308,35 @@ void compile_steps(Program& program, PlanContext& context) {
         break;
     }
   }
+}
+
+// Scratchpads lie where no value lives during their step, or behind the values.
+void place_scratch(Program& program) {
+  std::vector<Interval> values, scratch;
+  for (const Placement& place : program.placement) {
+    if (place.where != Where::arena) continue;
+    values.push_back(
+        {.begin = place.begin, .end = place.end, .bytes = place.bytes, .offset = place.offset});
+  }
+  std::vector<Step*> steps;
+  for (auto* section : {&program.prepare, &program.prologue, &program.forward, &program.backward,
+                        &program.statistics}) {
+    for (Step& step : *section) {
+      if (step.kernel->scratch_bytes() > 0) steps.push_back(&step);
+    }
+  }
+  std::ranges::sort(steps, {}, &Step::node);
+  for (const Step* step : steps) {
+    scratch.push_back(
+        {.begin = step->node, .end = step->node, .bytes = step->kernel->scratch_bytes()});
+  }
+  if (program.options.reuse) {
+    program.scratch_bytes = memory_plan::place_between(values, program.arena_bytes, scratch);
+  } else {
+    program.scratch_bytes = memory_plan::place_apart(scratch);
+    for (Interval& interval : scratch) interval.offset += program.arena_bytes;
+  }
+  for (size_t i = 0; i < steps.size(); ++i) steps[i]->scratch_offset = scratch[i].offset;
 }
 
 }  // namespace
@@ -345,6 +378,7 @@ Program plan_memory(Graph graph, const PlanOptions& options, PlanContext& contex
 Program plan(Graph graph, const PlanOptions& options, PlanContext& context) {
   Program program = plan_memory(std::move(graph), options, context);
   compile_steps(program, context);
+  place_scratch(program);
   return program;
 }
 

@@ -1,4 +1,5 @@
-// Trading time for memory: BatchNorm (+ ReLU) outputs are rebuilt in backward from what is kept anyway.
+// Trading time for memory: BatchNorm (+ ReLU) outputs are rebuilt in backward from what is kept anyway, and
+// weights are copied to other layouts each time they are needed.
 #include <algorithm>
 
 #include "plan/edit.h"
@@ -56,6 +57,36 @@ void recompute(Graph& graph, const std::vector<int>& nodes) {
         std::replace(node.in.begin(), node.in.end(), dst, copy);
     }
     insertions.emplace_back(reader, std::move(again));
+  }
+  std::stable_sort(insertions.begin(), insertions.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  plan_edit::insert_before(graph, insertions);
+}
+
+void copy_weights_late(Graph& graph) {
+  const plan_edit::Uses uses(graph);
+  std::vector<std::pair<int, Node>> insertions;
+  for (const Node& node : graph.nodes) {
+    if (node.section != Section::prepare || !std::holds_alternative<Reorder>(node.op)) continue;
+    const ValueId copy = node.out[0];
+    const std::vector<int>& readers = uses.readers[static_cast<size_t>(copy)];
+    const auto section_of = [&](int reader) {
+      return graph.nodes[static_cast<size_t>(reader)].section;
+    };
+    if (graph.value(node.in[0]).parameter < 0 || std::ranges::any_of(readers, [&](int reader) {
+          return section_of(reader) == Section::prepare;
+        })) {
+      continue;
+    }
+    for (const int reader : readers) {
+      Node late = node;
+      late.section = section_of(reader);
+      late.out[0] =
+          graph.add_value({.name = graph.value(copy).name, .desc = graph.value(copy).desc});
+      auto& in = graph.nodes[static_cast<size_t>(reader)].in;
+      std::replace(in.begin(), in.end(), copy, late.out[0]);
+      insertions.emplace_back(reader, std::move(late));
+    }
   }
   std::stable_sort(insertions.begin(), insertions.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });

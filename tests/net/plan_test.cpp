@@ -3,6 +3,7 @@
 #include <set>
 #include <sstream>
 
+#include "net/limited_backend.h"
 #include "net/small_nets.h"
 #include "plan/memory.h"
 #include "resnet/base/error.h"
@@ -92,7 +93,9 @@ TEST(PlanMemory, ABudgetIsKeptWhereItCanBe) {
   const Program& program = frugal->program(frugal->session(TRAIN));
   EXPECT_LE(program.arena_bytes, options.plan.memory_budget_bytes);
   EXPECT_GT(program.recomputed, 0);
-  EXPECT_LT(program.recomputed, 10);  // as few as will do, of 10 candidates
+  EXPECT_LT(program.recomputed, 10);    // as few as will do, of 10 candidates
+  EXPECT_EQ(program.derived_bytes, 0);  // weights are copied when they are needed
+  EXPECT_GT(free->program(free->session(TRAIN)).derived_bytes, 0);
   expect_tight(program);
 }
 
@@ -119,6 +122,68 @@ TEST(PlanMemory, IntervalsNeverOverlap) {
         EXPECT_TRUE(!together || disjoint || x.bytes == 0 || y.bytes == 0);
       }
     }
+  }
+}
+
+// Memory for single steps, beside what lives then; behind the rest only where it must.
+TEST(PlanMemory, ScratchLiesWhereNothingLives) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Random random(seed, 1, Use::test);
+    std::vector<Interval> intervals(100), brief;
+    for (Interval& i : intervals) {
+      i.begin = static_cast<int>(random.below(60));
+      i.end = i.begin + static_cast<int>(random.below(30));
+      i.bytes = 1 + random.below(10000);
+    }
+    const int64_t bytes = memory_plan::place(intervals);
+    for (int step = 0; step < 90; ++step) {
+      brief.push_back({.begin = step, .end = step, .bytes = 1 + random.below(50000)});
+    }
+    const int64_t behind = memory_plan::place_between(intervals, bytes, brief);
+    int64_t needed = 0, inside = 0;
+    for (const Interval& b : brief) {
+      EXPECT_LE(b.offset + b.bytes, bytes + behind);
+      int64_t alive = 0;
+      for (const Interval& i : intervals) {
+        if (i.begin > b.begin || i.end < b.begin) continue;
+        EXPECT_TRUE(i.offset + i.bytes <= b.offset || b.offset + b.bytes <= i.offset);
+        alive += i.bytes;
+      }
+      needed = std::max(needed, alive + b.bytes);
+      inside += b.offset < bytes;
+    }
+    EXPECT_LE(needed, bytes + behind);
+    EXPECT_GT(inside, 0);
+  }
+}
+
+TEST(PlanMemory, NoStepOfANetWritesItsScratchOverValues) {
+  for (const char* backend : {"onednn", "limited"}) {
+    const auto net =
+        std::string(backend) == "limited"
+            ? std::make_unique<Net>(parse_net(residual_net(8, 16, 32)),
+                                    std::make_shared<testing::LimitedBackend>(int64_t{1} << 40),
+                                    NetOptions{}, std::map<std::string, Shape>{},
+                                    std::map<std::string, Shape>{})
+            : small_net(residual_net(8, 16, 32), backend);
+    const Program& program = net->program(net->session(TRAIN));
+    int64_t sum = 0;
+    for (const auto* steps : {&program.forward, &program.backward}) {
+      for (const Step& step : *steps) {
+        const int64_t bytes = step.kernel->scratch_bytes();
+        sum += bytes;
+        if (bytes == 0) continue;
+        EXPECT_LE(step.scratch_offset + bytes, program.arena_bytes + program.scratch_bytes);
+        for (const Placement& place : program.placement) {
+          if (place.where != Placement::Where::arena) continue;
+          if (place.begin > step.node || place.end < step.node) continue;
+          EXPECT_TRUE(place.offset + place.bytes <= step.scratch_offset ||
+                      step.scratch_offset + bytes <= place.offset)
+              << program.graph.nodes[static_cast<size_t>(step.node)].layer;
+        }
+      }
+    }
+    EXPECT_LT(program.scratch_bytes, sum) << backend;
   }
 }
 

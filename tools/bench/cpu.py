@@ -44,6 +44,7 @@ class Row:
     mode: str = "train"
     math: str = "FLOAT32"
     memory: float = 0  # at most so many times the peer's; 0: no target
+    budget: int = 0  # --memory_budget of resnet in MiB; 0: none
 
     def label(self):
         if self.kind == "startup":
@@ -126,7 +127,8 @@ class Bench:
     def ours(self, row, iterations, threads=0, warmup=3):
         flags = [flag for flag in self.net_flags(row) if row.mode == "train" or not flag.startswith("--input_shape")]
         return run([self.options.resnet, "time", *flags, f"--iterations={iterations}", f"--warmup={warmup}", "--device=cpu",
-                    f"--threads={threads or self.options.threads}", "--bind=cores", "--quiet", "--json", *self.options.flags.split()])
+                    f"--threads={threads or self.options.threads}", "--bind=cores", "--quiet", "--json",
+                    *([f"--memory_budget={row.budget}"] if row.budget else []), *self.options.flags.split()])
 
     def iterations(self, row, threads=0):
         """How many fill the time of a measurement."""

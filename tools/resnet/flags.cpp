@@ -45,8 +45,10 @@ DEFINE_bool(
 DEFINE_bool(tf32, false,
             "on a GPU: round the factors of float32 products to TF32, which is faster");
 
-DEFINE_int64(memory_budget, 0,
-             "MIB: rebuild cheap tensors in backward until the activations fit; 0: off");
+DEFINE_int64(
+    memory_budget, 0,
+    "MIB: copy weights late and rebuild cheap tensors in backward until the activations fit; "
+    "0: off");
 DEFINE_bool(fuse, true, "compute a layer at a time: slower, for comparison");
 DEFINE_bool(reuse, true, "give every tensor memory of its own");
 DEFINE_bool(layouts, true, "keep tensors in row-major N,C,H,W order: slower, for comparison");

@@ -62,12 +62,15 @@ struct Placement {
   Where where = Where::none;
   int64_t offset = 0;  // bytes, for arena, persistent, state and metrics
   int64_t bytes = 0;
+  // In the arena: the first and last node that needs it; graph.nodes.size() if it is read afterwards.
+  int begin = 0, end = -1;
 };
 
 // One kernel call. `node` indexes graph.nodes.
 struct Step {
   int node = 0;
   std::shared_ptr<const Kernel> kernel;
+  int64_t scratch_offset = 0;  // of its scratchpad, from the arena's start
 };
 
 struct Program {
@@ -75,7 +78,7 @@ struct Program {
   std::vector<Step> prepare{}, prologue{}, forward{}, backward{}, statistics{};
   std::vector<Placement> placement{};  // by ValueId
   int64_t arena_bytes = 0;             // values only
-  int64_t scratch_bytes = 0;           // largest kernel scratchpad, beside the arena
+  int64_t scratch_bytes = 0;  // behind them, for scratchpads that find no room where no value lives
   int64_t persistent_bytes = 0;
   int64_t derived_bytes = 0;
   int64_t metrics_count = 0;  // elements placed `metrics`: a value and its weight for each
