@@ -5,12 +5,13 @@
 namespace resnet::cli {
 
 extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kConvert, kMean, kShow, kSummary,
-    kPlan, kBnStats, kTime, kInfo;
+    kPlan, kBnStats, kTime, kExport, kInfo;
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> all = {
       &kTrain, &kTest,    &kPredict, &kExtract, &kDefine, &kConvert, &kMean,
-      &kShow,  &kSummary, &kPlan,    &kBnStats, &kTime,   &kInfo,
+      &kShow,  &kSummary, &kPlan,    &kBnStats, &kTime,   &kExport,
+      &kInfo,
   };
   return all;
 }
