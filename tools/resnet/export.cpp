@@ -10,15 +10,15 @@
 #include "cli.h"
 #include "flags.h"
 #include "net_input.h"
-#include "numeric_check.h"
 #include "resnet/base/json.h"
 #include "resnet/base/nearest.h"
 #include "resnet/io/files.h"
 #include "setup.h"
 
 DECLARE_string(format);
-DEFINE_string(names, "torchvision",
-              "torchvision|timm|caffe: safetensors: names of the tensors; caffe: LAYER/ROLE");
+DEFINE_string(names, "",
+              "torchvision|timm|cifar|caffe: safetensors: names of the tensors; caffe: LAYER/ROLE, every blob "
+              "as it is (default: cifar for nets with shortcuts of option A, else torchvision)");
 DEFINE_string(convention, "resnet",
               "resnet|torchvision: safetensors: what the net is fed: B,G,R from 0 to 255 less the mean, as "
               "here, or R,G,B from 0 to 1, normalised");
@@ -27,12 +27,12 @@ DEFINE_int32(opset, 17, "N: onnx: the operator set");
 
 namespace resnet::cli {
 
-extern const ExportFormat kExportCaffemodel;
+extern const ExportFormat kExportCaffemodel, kExportSafetensors;
 
 namespace {
 
 const std::vector<const ExportFormat*>& formats() {
-  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel};
+  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors};
   return all;
 }
 
@@ -138,14 +138,15 @@ ExitCode run(const Operands&) {
 
 }  // namespace
 
-ExportResult compare_read_back(const ExportJob& job, const WeightSet& weights, double relative) {
+ExportResult compare_read_back(const ExportJob& job, const WeightSet& weights, double relative,
+                               const std::function<Values(Values)>& adapt) {
   const std::vector<std::string> blobs = compared_blobs(job.file);
   const Values input = random_input(job.net);
   const std::unique_ptr<Net> other = build_net(job.file, job.backend, TEST, job.shapes);
   other->initialize(1);
   load_weights(*other, weights);
-  const Difference difference =
-      difference_of(run_net(job.net, input, blobs), run_net(*other, input, blobs));
+  const Difference difference = difference_of(
+      run_net(job.net, input, blobs), run_net(*other, adapt ? adapt(input) : input, blobs));
   ExportResult result;
   result.check = "read back and run on random input";
   result.largest_difference = difference.largest;

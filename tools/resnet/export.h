@@ -3,12 +3,13 @@
 
 #include <gflags/gflags.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "net_file.h"
+#include "numeric_check.h"
 #include "resnet/backend/backend.h"
 
 // Flags of single formats, defined in export.cpp.
@@ -49,7 +50,9 @@ struct ExportFormat {
 };
 
 // Loads `weights`, what the written file holds, in a new net of job.file and runs it and job.net on the
-// same random input. `relative`: the bound as a share of the largest output; 0: every bit must agree.
-ExportResult compare_read_back(const ExportJob& job, const WeightSet& weights, double relative);
+// same random input, which `adapt` changes for the new net if that takes another one. `relative`: the bound as
+// a share of the largest output; 0: every bit must agree.
+ExportResult compare_read_back(const ExportJob& job, const WeightSet& weights, double relative,
+                               const std::function<Values(Values)>& adapt = {});
 
 }  // namespace resnet::cli

@@ -82,6 +82,33 @@ Values run_net(Net& net, const Values& input, const std::vector<std::string>& bl
   return values;
 }
 
+Values as_torchvision(Values input, const std::array<double, 3>& std, bool rgb) {
+  for (auto& [name, array] : input) {
+    if (array.shape.rank() != 4 || array.shape[1] != 3) continue;
+    const auto plane = static_cast<size_t>(array.shape.count_from(2));
+    const std::vector<float> before = array.data;
+    for (size_t i = 0; i < array.data.size(); ++i) {
+      const size_t image = i / (3 * plane), c = i / plane % 3, pixel = i % plane;
+      const float value = before[(3 * image + (rgb ? c : 2 - c)) * plane + pixel];
+      array.data[i] = static_cast<float>(value / (255 * std[c]));
+    }
+  }
+  return input;
+}
+
+WeightSet weights_of(const NetParameter& net) {
+  WeightSet set;
+  set.path = "net '" + net.name() + "'";
+  for (const LayerParameter& layer : net.layer()) {
+    for (int i = 0; i < layer.blobs_size(); ++i) {
+      const std::string where = "layer '" + layer.name() + "'";
+      set.blobs.push_back({layer.name(), i, blob_shape(layer.blobs(i), where), false,
+                           blob_values(layer.blobs(i), where)});
+    }
+  }
+  return set;
+}
+
 Difference difference_of(const Values& a, const Values& b) {
   Difference result;
   if (a.size() != b.size()) throw InternalError("the nets to compare have different outputs");

@@ -1,6 +1,7 @@
 // Do two nets compute the same? How conversions are checked.
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,9 +23,16 @@ Values random_input(Net& net);
 // Runs the net in the phase TEST on this input (each of its inputs by name) and returns `blobs`.
 Values run_net(Net& net, const Values& input, const std::vector<std::string>& blobs);
 
+// The same images for a net as torchvision feeds it: planes R,G,B, each divided by 255 std; `std` is in that
+// order. Of planes B,G,R unless `rgb`, less their mean. Arrays of other shapes stay as they are.
+Values as_torchvision(Values input, const std::array<double, 3>& std, bool rgb = false);
+
+// The blobs of a net whose layers hold them.
+WeightSet weights_of(const NetParameter& net);
+
 struct Difference {
-  double largest = 0;         // absolute; infinite where a value of one is not a number
-  double largest_value = 0;   // absolute, of both
+  double largest = 0;        // absolute; infinite where a value of one is not a number
+  double largest_value = 0;  // absolute, of both
   double relative() const { return largest_value > 0 ? largest / largest_value : largest; }
 };
 // Of blobs of equal names and shapes. Throws InternalError when they are not.
