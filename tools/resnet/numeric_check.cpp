@@ -122,7 +122,8 @@ Difference difference_of(const Values& a, const Values& b) {
       result.largest = std::max(result.largest, distance(x, y));
       for (const float value : {x, y}) {
         if (std::isfinite(value)) {
-          result.largest_value = std::max(result.largest_value, std::abs(static_cast<double>(value)));
+          result.largest_value =
+              std::max(result.largest_value, std::abs(static_cast<double>(value)));
         }
       }
     }
