@@ -53,12 +53,15 @@ class Pairs {
   Order add_block(const ResidualNet::Block& block, const Order& before) {
     const std::string prefix =
         "layer" + std::to_string(block.stage) + "." + std::to_string(block.index) + ".";
-    const Order after = order_behind(block, before);
+    Order after = order_behind(block, before);
     const int last = static_cast<int>(block.branch.size());
+    const std::string convolution = prefix + "conv", batch_norm = prefix + "bn";
     for (int i = 1; i <= last; ++i) {
       const std::string number = std::to_string(i);
-      add_unit(block.branch[static_cast<size_t>(i - 1)], prefix + "conv" + number,
-               prefix + "bn" + number, i == last ? after : Order(), i == 1 ? before : Order());
+      const int unit = block.branch[static_cast<size_t>(i - 1)];
+      std::string names[] = {convolution, batch_norm};
+      for (std::string& name : names) name += number;
+      add_unit(unit, names[0], names[1], i == last ? after : Order(), i == 1 ? before : Order());
     }
     if (block.projection >= 0) {
       const std::string projection = prefix + style_.projection;

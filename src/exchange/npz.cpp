@@ -116,6 +116,7 @@ class Archive {
   // Entries that share bytes are how small files become huge.
   void check_apart(const std::vector<Entry>& entries) const {
     std::vector<std::pair<size_t, size_t>> ranges;
+    ranges.reserve(entries.size());
     for (const Entry& entry : entries) ranges.emplace_back(entry.begin, entry.end);
     std::sort(ranges.begin(), ranges.end());
     for (size_t i = 1; i < ranges.size(); ++i) {

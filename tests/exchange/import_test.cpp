@@ -26,7 +26,7 @@ struct Image {
 
 Image random_image(int size, uint64_t seed) {
   Random random(seed, 0, Use::test);
-  const auto pixels = static_cast<size_t>(size * size);
+  const size_t pixels = static_cast<size_t>(size) * static_cast<size_t>(size);
   Image image{"P6\n" + std::to_string(size) + " " + std::to_string(size) + "\n255\n",
               std::vector<double>(3 * pixels)};
   for (size_t i = 0; i < pixels; ++i) {
@@ -163,9 +163,9 @@ TEST_F(Import, AgreesWithPyTorch) {
   for (const Case& c :
        {Case{"resnet20", "resnet20", "fc10"}, Case{"resnet18", "resnet18b", "fc1000"},
         Case{"resnet50", "resnet50v1.5", "fc1000"}}) {
-    const PythonResult made = run_python(
-        python, {RESNET_SOURCE_DIR "/tests/exchange/torch_resnets.py", c.net,
-                 files_.path("x.safetensors"), files_.path("x.ppm"), files_.path("scores.npy")});
+    const PythonResult made =
+        run_python(python, {script("torch_resnets.py"), c.net, files_.path("x.safetensors"),
+                            files_.path("x.ppm"), files_.path("scores.npy")});
     ASSERT_EQ(made.code, 0) << made.output;
     import_ok("x.safetensors", {"--output=" + c.net});
     files_.run_ok({"extract", "--quiet", "--model=" + c.net + "/deploy.prototxt",

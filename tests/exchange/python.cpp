@@ -26,6 +26,10 @@ std::string interpreter() {
 
 }  // namespace
 
+std::string script(const std::string& name) {
+  return testing::source_dir() + "/tests/exchange/" + name;
+}
+
 PythonResult run_python(const Python& python, const std::vector<std::string>& arguments) {
   std::string command = quoted(python.path);
   for (const std::string& argument : arguments) command += " " + quoted(argument);

@@ -19,7 +19,9 @@ struct PythonResult {
   int code = -1;
   std::string output;  // stdout and stderr
 };
-// Runs the interpreter with these arguments: a script under tests/exchange and its own.
+// tests/exchange/NAME
+std::string script(const std::string& name);
+// Runs the interpreter with these arguments: a script and its own.
 PythonResult run_python(const Python& python, const std::vector<std::string>& arguments);
 
 }  // namespace resnet::test

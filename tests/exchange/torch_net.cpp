@@ -12,9 +12,11 @@ namespace {
 struct Planes {
   int channels = 0, size = 0;  // (channels, size, size)
   std::vector<double> values{};
+  size_t pixels() const { return static_cast<size_t>(size) * static_cast<size_t>(size); }
   double at(int c, int y, int x) const {
     if (y < 0 || x < 0 || y >= size || x >= size) return 0;
-    return values[static_cast<size_t>((c * size + y) * size + x)];
+    const int64_t row = int64_t{c} * size + y;
+    return values[static_cast<size_t>(row * size + x)];
   }
 };
 
@@ -49,7 +51,7 @@ class Runner {
       for (int y = 0; y < out.size; ++y) {
         for (int x = 0; x < out.size; ++x) {
           double sum = 0;
-          size_t i = static_cast<size_t>(k * in.channels * kernel * kernel);
+          auto i = static_cast<size_t>(w.shape.count_from(1) * k);
           for (int c = 0; c < in.channels; ++c) {
             for (int dy = 0; dy < kernel; ++dy) {
               for (int dx = 0; dx < kernel; ++dx) {
@@ -70,7 +72,7 @@ class Runner {
     const auto& mean = tensor(name + ".running_mean").data;
     const auto& variance = tensor(name + ".running_var").data;
     for (size_t i = 0; i < x.values.size(); ++i) {
-      const size_t c = i / static_cast<size_t>(x.size * x.size);
+      const size_t c = i / x.pixels();
       x.values[i] = (x.values[i] - mean[c]) / std::sqrt(variance[c] + 1e-5) * gamma[c] + beta[c];
     }
     return x;
@@ -117,9 +119,9 @@ class Runner {
     const int last = net_.bottleneck ? 3 : 2, strided = net_.bottleneck ? 2 : 1;
     Planes x = in;
     for (int i = 1; i <= last; ++i) {
-      const std::string number = std::to_string(i);
-      x = batch_norm(convolution(x, prefix + "conv" + number, i == strided ? stride : 1),
-                     prefix + "bn" + number);
+      std::string conv = prefix + "conv", bn = prefix + "bn";
+      for (std::string* name : {&conv, &bn}) *name += std::to_string(i);
+      x = batch_norm(convolution(x, conv, i == strided ? stride : 1), bn);
       if (i < last) x = relu(x);
     }
     const std::string projection = prefix + net_.projection;
@@ -135,8 +137,7 @@ class Runner {
 
   std::vector<double> linear(const Planes& x) const {
     const NamedTensor& w = tensor(net_.classifier + ".weight");
-    const auto pixels = static_cast<size_t>(x.size * x.size),
-               inputs = static_cast<size_t>(x.channels);
+    const size_t pixels = x.pixels(), inputs = static_cast<size_t>(x.channels);
     std::vector<double> scores;
     for (const float bias : tensor(net_.classifier + ".bias").data) {
       double sum = bias;
