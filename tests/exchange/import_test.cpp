@@ -273,6 +273,7 @@ TEST_F(Import, RefusesWhatDoesNotFit) {
                  {"--input_std"});
   expect_failure(run_import("x.safetensors", {"--output=y", "--input_mean=1"}), 2,
                  {"--input_mean"});
+  expect_failure(run_import("x.safetensors", {"--output=y", "--math=BFLOAT16"}), 2, {"--math"});
   expect_failure(run_import("x.safetensors", {"--output=net.prototxt/y"}), 3, {"net.prototxt"});
 }
 

@@ -116,6 +116,7 @@ void report(const ExportFormat& format, const ExportResult& result) {
 
 ExitCode run(const Operands&) {
   const ExportFormat& format = chosen_format();
+  require_full_precision();
   prepare_directory_of(FLAGS_output);
   const NetFile file = read_net_file(TEST);
   const std::shared_ptr<Backend> backend = open_backend();

@@ -20,9 +20,10 @@
 DECLARE_bool(raw);
 DECLARE_string(family);
 DECLARE_int32(depth);
-DEFINE_string(input_mean, "0.485,0.456,0.406",
-              "R,G,B: mean that the file's net was fed less, of colours from 0 to 1");
-DEFINE_string(input_std, "0.229,0.224,0.225", "R,G,B: what the difference was divided by");
+DEFINE_string(
+    input_mean, "0.485,0.456,0.406",
+    "R,G,B: the mean that was subtracted from the input of the file's net, colours from 0 to 1");
+DEFINE_string(input_std, "0.229,0.224,0.225", "R,G,B: the deviation that it was divided by then");
 
 namespace resnet::cli {
 namespace {
@@ -198,6 +199,7 @@ void print(const Target& target, const ImportReport& report, const Checked& chec
 
 ExitCode run(const Operands& operands) {
   if (operands.size() != 1) throw ConfigError("import takes one FILE");
+  require_full_precision();
   ImportOptions options = import_options();
   const TensorFile tensors = read_tensors(operands[0]);
   const Target target = choose_target(tensors);

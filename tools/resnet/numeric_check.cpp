@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "flags.h"
 #include "resnet/base/error.h"
 #include "resnet/base/random.h"
 #include "resnet/eval/evaluate.h"
@@ -29,6 +30,11 @@ double distance(float a, float b) {
 }
 
 }  // namespace
+
+void require_full_precision() {
+  if (FLAGS_math == "FLOAT32" && !FLAGS_tf32) return;
+  throw ConfigError("this command checks what it wrote in FLOAT32; leave out --math and --tf32");
+}
 
 std::vector<std::string> compared_blobs(const NetFile& file) {
   const GraphOptions options = file.graph_options(TEST);

@@ -12,6 +12,9 @@ namespace resnet::cli {
 
 using Values = std::map<std::string, HostArray>;  // by blob
 
+// Throws ConfigError when the flags want another precision than float32, in which differences mean little.
+void require_full_precision();
+
 // The blobs to compare, in the phase TEST: those that no layer reads, class scores, and what a Softmax at
 // the end reads, since probabilities hide differences. Throws ConfigError where there are none.
 std::vector<std::string> compared_blobs(const NetFile& file);
