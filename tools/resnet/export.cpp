@@ -17,22 +17,26 @@
 
 DECLARE_string(format);
 DEFINE_string(names, "",
-              "torchvision|timm|cifar|caffe: safetensors: names of the tensors; caffe: LAYER/ROLE, every blob "
+              "torchvision|timm|cifar|caffe: safetensors: names of the tensors; caffe: LAYER/ROLE, "
+              "every blob "
               "as it is (default: cifar for nets with shortcuts of option A, else torchvision)");
-DEFINE_string(convention, "resnet",
-              "resnet|torchvision: safetensors: what the net is fed: B,G,R from 0 to 255 less the mean, as "
-              "here, or R,G,B from 0 to 1, normalised");
-DEFINE_bool(fold_bn, false, "onnx: fold BatchNorm into the convolutions");
-DEFINE_int32(opset, 17, "N: onnx: the operator set");
+DEFINE_string(
+    convention, "resnet",
+    "resnet|torchvision: safetensors: what the net is fed: B,G,R from 0 to 255 less the mean, as "
+    "here, or R,G,B from 0 to 1, normalised");
+DEFINE_bool(fold_bn, false,
+            "onnx: fold each BatchNorm, with its Scale, into the convolution before it");
+DEFINE_int32(opset, 17, "N: onnx: the operator set, from 17 to 22");
 
 namespace resnet::cli {
 
-extern const ExportFormat kExportCaffemodel, kExportSafetensors;
+extern const ExportFormat kExportCaffemodel, kExportSafetensors, kExportOnnx;
 
 namespace {
 
 const std::vector<const ExportFormat*>& formats() {
-  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors};
+  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors,
+                                                       &kExportOnnx};
   return all;
 }
 
@@ -58,8 +62,8 @@ const ExportFormat& chosen_format() {
   for (const ExportFormat* format : formats()) {
     if (format->suffix[0] != '\0' && FLAGS_output.ends_with(format->suffix)) return *format;
   }
-  throw ConfigError("--output=" + FLAGS_output + ": the suffix names no format; give --format: " +
-                    list_of_formats());
+  throw ConfigError("--output=" + FLAGS_output +
+                    ": the suffix names no format; give --format: " + list_of_formats());
 }
 
 // How images are prepared: as stored with the weights, changed by the flags; nothing if nobody says.
@@ -82,10 +86,10 @@ void require_agreement(const ExportResult& result) {
   if (result.largest_difference <= result.bound) return;
   std::error_code ignored;
   std::filesystem::remove(FLAGS_output, ignored);
-  throw InternalError(FLAGS_output + ": removed, since what was written computes other values: " +
-                      result.check + ", largest difference " +
-                      Json(result.largest_difference).str() + ", allowed " +
-                      Json(result.bound).str());
+  throw InternalError(FLAGS_output +
+                      ": removed, since what was written computes other values: " + result.check +
+                      ", largest difference " + Json(result.largest_difference).str() +
+                      ", allowed " + Json(result.bound).str());
 }
 
 void report(const ExportFormat& format, const ExportResult& result) {
@@ -145,8 +149,8 @@ ExportResult compare_read_back(const ExportJob& job, const WeightSet& weights, d
   const std::unique_ptr<Net> other = build_net(job.file, job.backend, TEST, job.shapes);
   other->initialize(1);
   load_weights(*other, weights);
-  const Difference difference = difference_of(
-      run_net(job.net, input, blobs), run_net(*other, adapt ? adapt(input) : input, blobs));
+  const Difference difference = difference_of(run_net(job.net, input, blobs),
+                                              run_net(*other, adapt ? adapt(input) : input, blobs));
   ExportResult result;
   result.check = "read back and run on random input";
   result.largest_difference = difference.largest;
@@ -162,11 +166,12 @@ extern const Command kExport = {
     .flags = {required("model"),
               required("weights"),
               required("output", "FILE: what to write; its suffix says the format"),
-              {"format", "caffemodel|safetensors: if the suffix does not say it"},
+              {"format", "caffemodel|safetensors|onnx: if the suffix does not say it"},
               {"names"},
               {"convention"},
               {"fold_bn"},
               {"opset"},
+              {"batch", "N: onnx: a model for N images at a time (default: for any number)"},
               {"labels"},
               {"mean"},
               {"scale"},
@@ -176,8 +181,11 @@ extern const Command kExport = {
               {"level"},
               {"allow_missing"},
               {"json"}},
-    .examples = "resnet export --model=deploy.prototxt --weights=net.caffemodel "
-                "--output=net.safetensors --convention=torchvision",
+    .examples =
+        "resnet export --model=deploy.prototxt --weights=net.caffemodel "
+        "--output=net.safetensors --convention=torchvision\n"
+        "resnet export --model=deploy.prototxt --weights=net.caffemodel --output=net.onnx "
+        "--fold_bn --labels=classes.txt",
     .run = run,
 };
 
