@@ -175,6 +175,7 @@ class Evaluator {
     if (type == "Softmax") return softmax(x, axis_of(attributes, x));
     if (type == "Concat") {
       std::vector<const HostArray*> in;
+      in.reserve(static_cast<size_t>(node.input_size()));
       for (int i = 0; i < node.input_size(); ++i) in.push_back(&input(node, i));
       return concat(in, axis_of(attributes, x));
     }

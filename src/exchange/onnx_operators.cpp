@@ -15,6 +15,7 @@ HostArray array_of(const Shape& shape) {
 // Steps in memory along each axis of a row-major array.
 std::vector<int64_t> strides_of(const Shape& shape) {
   std::vector<int64_t> strides;
+  strides.reserve(static_cast<size_t>(shape.rank()));
   for (int axis = 0; axis < shape.rank(); ++axis) strides.push_back(shape.count_from(axis + 1));
   return strides;
 }

@@ -1,6 +1,7 @@
 """Checks ONNX models by ONNX's own software.
 
 usage: onnx_check.py LIST
+       onnx_check.py --last-opset      prints the newest operator set that all packages know
 
 Each line of LIST is tab-separated: MODEL INPUT DIMS OUTPUT EXPECTED. INPUT and EXPECTED are files of float32
 values: what the model's first input of shape DIMS (as 1,3,8,8) gets, and what OUTPUT must become. Further
@@ -12,6 +13,26 @@ import sys
 import numpy as np
 import onnx
 import onnxruntime
+
+
+
+def last_opset():
+    for version in range(onnx.defs.onnx_opset_version(), 0, -1):
+        x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
+        opset = onnx.helper.make_opsetid("", version)
+        model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+        try:
+            onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            return version
+        except Exception:  # newer than onnxruntime
+            continue
+    return 0
+
+
+if sys.argv[1] == "--last-opset":
+    print(last_opset())
+    sys.exit()
 
 checked = {}
 

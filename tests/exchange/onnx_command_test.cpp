@@ -46,10 +46,10 @@ TEST_F(OnnxCommand, WritesAndChecks) {
 
 TEST_F(OnnxCommand, FoldsAndFixesTheBatch) {
   const RunResult result = write({"--model=deploy.prototxt", "--output=net.bin", "--format=onnx",
-                                  "--fold_bn", "--opset=22", "--batch=3"});
+                                  "--fold_bn", "--opset=28", "--batch=3"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("3 images: largest difference"), std::string::npos) << result.out;
-  EXPECT_NE(result.out.find("opset 22; input data; output prob; 1 Conv"), std::string::npos)
+  EXPECT_NE(result.out.find("opset 28; input data; output prob; 1 Conv"), std::string::npos)
       << result.out;
   const OnnxInfo info = read_onnx_info(files_.path("net.bin"));
   EXPECT_FALSE(info.operators.contains("BatchNormalization"));
@@ -70,7 +70,7 @@ TEST_F(OnnxCommand, RefusesWithPlaceAndReason) {
   EXPECT_FALSE(files_.has("net.onnx"));
 
   expect_failure(write({"--model=deploy.prototxt", "--output=net.onnx", "--opset=9"}), 2,
-                 {"--opset=9", "17 to 22"});
+                 {"--opset=9", "17 to 28"});
 }
 
 }  // namespace

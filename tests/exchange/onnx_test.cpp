@@ -144,7 +144,7 @@ TEST_F(Onnx, EvaluationSeesOtherWeights) {
     for (auto& tensor : *changed.mutable_graph()->mutable_initializer()) {
       if (tensor.name() != name) continue;
       std::vector<float> values = floats_of(&tensor);
-      values[0] += 0.5F;
+      for (float& value : values) value *= 1.25F;
       tensor.set_raw_data(values.data(), values.size() * sizeof(float));
     }
     write_file_atomic(path_, {changed.SerializeAsString()});

@@ -26,7 +26,7 @@ DEFINE_string(
     "here, or R,G,B from 0 to 1, normalised");
 DEFINE_bool(fold_bn, false,
             "onnx: fold each BatchNorm, with its Scale, into the convolution before it");
-DEFINE_int32(opset, 17, "N: onnx: the operator set, from 17 to 22");
+DEFINE_int32(opset, 17, "N: onnx: the operator set, from 17 to 28");
 
 namespace resnet::cli {
 

@@ -14,7 +14,7 @@
 namespace resnet {
 
 // The operator sets that can be written; the operators in use are the same in all of them.
-constexpr int kFirstOnnxOpset = 17, kLastOnnxOpset = 22;
+constexpr int kFirstOnnxOpset = 17, kLastOnnxOpset = 28;
 
 struct OnnxOptions {
   int opset = kFirstOnnxOpset;
