@@ -14,11 +14,11 @@ class JsonScanner {
   JsonScanner(std::string_view text, std::string where) : text_(text), where_(std::move(where)) {}
 
   // All skip blanks first.
-  bool accept(char c);     // whether c comes next, which is taken
-  void expect(char c);     // throws unless it does
-  std::string string();    // valid UTF-8, escapes resolved
-  int64_t integer();       // from 0 to 2^63 - 1, without fraction and exponent
-  void expect_end();       // nothing but blanks is left
+  bool accept(char c);   // whether c comes next, which is taken
+  void expect(char c);   // throws unless it does
+  std::string string();  // valid UTF-8, escapes resolved
+  int64_t integer();     // from 0 to 2^63 - 1, without fraction and exponent
+  void expect_end();     // nothing but blanks is left
 
   [[noreturn]] void fail(const std::string& fact) const;  // names the byte
 

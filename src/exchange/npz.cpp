@@ -17,7 +17,7 @@ constexpr uint32_t kEndSignature = 0x06054b50, kEntrySignature = 0x02014b50,
 constexpr size_t kEndBytes = 22, kEntryBytes = 46, kLocalBytes = 30;  // without texts
 constexpr size_t kMostComment = 65535;
 constexpr uint16_t kStored = 0, kDeflated = 8;
-constexpr uint16_t kEncrypted = 1;        // flag
+constexpr uint16_t kEncrypted = 1;         // flag
 constexpr uint64_t kMostDeflation = 1032;  // bytes that deflate makes of one, at most
 
 struct Entry {
@@ -152,8 +152,7 @@ TensorFile parse_npz(std::string_view bytes, const std::string& path) {
     if (!entry.name.ends_with(kSuffix)) {
       throw DataError(path + ": entry '" + entry.name + "' is no array (.npy)");
     }
-    NamedTensor tensor =
-        parse_npy(archive.unpacked(entry), path + ": array '" + entry.name + "'");
+    NamedTensor tensor = parse_npy(archive.unpacked(entry), path + ": array '" + entry.name + "'");
     tensor.name = entry.name.substr(0, entry.name.size() - kSuffix.size());
     file.tensors.push_back(std::move(tensor));
   }

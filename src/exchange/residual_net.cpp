@@ -52,7 +52,6 @@ class Walk {
   }
 
   Way way_to(int i) const {
-    if (layer(i).bottom_size() == 0) fail(i, "has no bottom");
     const auto found = ways_.find(layer(i).bottom(0));
     if (found == ways_.end()) fail(i, "reads the unknown blob '" + layer(i).bottom(0) + "'");
     return found->second;
@@ -65,12 +64,10 @@ class Walk {
 
   void visit(int i) {
     const std::string& type = layer(i).type();
-    Way way;
-    if (layer(i).bottom_size() == 0) {
-      // an input
-    } else if (type == "Eltwise") {
+    Way way;  // that of an input
+    if (type == "Eltwise") {
       way = add_block(i);
-    } else {
+    } else if (layer(i).bottom_size() > 0) {
       way = way_to(i);
       follow(i, type, &way);
     }

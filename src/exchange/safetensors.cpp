@@ -17,7 +17,8 @@
 namespace resnet {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "arrays are read and written as they lie");
+static_assert(std::endian::native == std::endian::little,
+              "arrays are read and written as they lie");
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = 100'000'000;  // bytes, as in the reference implementation
@@ -151,10 +152,10 @@ void check_places(const Header& header, int64_t data_bytes, const std::string& p
                       std::to_string(data_bytes) + "; is the file truncated?");
     }
     if (entry->begin != at) {
-      throw DataError(where + " begins at byte " + std::to_string(entry->begin) + ", but " +
-                      (entry->begin < at ? "the array before it ends at "
-                                         : "no array lies behind byte ") +
-                      std::to_string(at));
+      throw DataError(
+          where + " begins at byte " + std::to_string(entry->begin) + ", but " +
+          (entry->begin < at ? "the array before it ends at " : "no array lies behind byte ") +
+          std::to_string(at));
     }
     at = entry->end;
   }

@@ -222,7 +222,8 @@ class Import {
       : file_(file), options_(options), net_(*net), tensors_(index_of(file)) {}
 
   ImportReport run() {
-    if (file_.metadata.contains(kPreprocessing)) report_.preprocessing = stored_preprocessing(file_);
+    if (file_.metadata.contains(kPreprocessing))
+      report_.preprocessing = stored_preprocessing(file_);
     const std::vector<NamePair> own = own_names(net_);
     const bool any_own = std::any_of(
         own.begin(), own.end(), [&](const NamePair& p) { return tensors_.contains(p.tensor); });
@@ -288,8 +289,7 @@ class Import {
     used_.insert(&tensor);
     const Shape wanted = shape_of(net_, pair.layer, pair.blob);
     if (tensor.shape != wanted) {
-      report_.mismatched.push_back(name + ": file " + tensor.shape.str() + ", net " +
-                                   wanted.str());
+      report_.mismatched.push_back(name + ": file " + tensor.shape.str() + ", net " + wanted.str());
       return;
     }
     ++report_.matched;
@@ -303,7 +303,8 @@ class Import {
     if (taken_.contains({unit.batch_norm, 0}) && taken_.contains({unit.batch_norm, 1})) {
       set_blob(blob_of(&net_, unit.batch_norm, kFactor), {1}, std::vector<float>{1});
     }
-    if (taken_.contains({unit.convolution, 0}) && net_.layer(unit.convolution).blobs_size() > kBias) {
+    if (taken_.contains({unit.convolution, 0}) &&
+        net_.layer(unit.convolution).blobs_size() > kBias) {
       const Shape shape = shape_of(net_, unit.convolution, kBias);
       set_blob(blob_of(&net_, unit.convolution, kBias), shape,
                std::vector<float>(static_cast<size_t>(shape.count())));
@@ -361,8 +362,9 @@ OwnInput own_input(const NetParameter& net) {
   }
   const Preprocessing& p = net.preprocessing();
   if (p.has_mean()) {
-    refuse("a mean image cannot be folded into the first convolution, which pads with zeros; use "
-           "--mean=B,G,R or --convention=resnet");
+    refuse(
+        "a mean image cannot be folded into the first convolution, which pads with zeros; use "
+        "--mean=B,G,R or --convention=resnet");
   }
   OwnInput input;
   input.rgb = p.channel_order() == Preprocessing::RGB;
@@ -383,10 +385,12 @@ class Export {
   TensorFile run() {
     file_.metadata["format"] = "pt";  // what transformers and timm write, too
     file_.metadata[kConvention] = options_.fold_input ? "torchvision" : "resnet";
-    if (net_.has_preprocessing()) file_.metadata[kPreprocessing] = format_prototxt(net_.preprocessing());
+    if (net_.has_preprocessing())
+      file_.metadata[kPreprocessing] = format_prototxt(net_.preprocessing());
     if (!options_.style) {
       if (options_.fold_input) {
-        throw ConfigError("--names=caffe goes with --convention=resnet: blobs are written as they are");
+        throw ConfigError(
+            "--names=caffe goes with --convention=resnet: blobs are written as they are");
       }
       file_.metadata[kNames] = "caffe";
       for (const NamePair& pair : own_names(net_)) add(pair);
@@ -417,9 +421,9 @@ class Export {
     std::vector<float> values = values_of(net_, pair.layer, pair.blob);
     const Shape shape = shape_of(net_, pair.layer, pair.blob);
     if (options_.style && net_.layer(pair.layer).type() == "BatchNorm") average(pair, &values);
-    file_.tensors.push_back({pair.tensor, shape,
-                             gathered(std::move(values), shape, inverse(pair.rows),
-                                      inverse(pair.columns))});
+    file_.tensors.push_back(
+        {pair.tensor, shape,
+         gathered(std::move(values), shape, inverse(pair.rows), inverse(pair.columns))});
   }
 
   // Sums become means; a bias before BatchNorm is what the mean lacks.

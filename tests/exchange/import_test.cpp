@@ -105,7 +105,8 @@ TEST_F(Import, CifarNetComputesWhatPyTorchDoes) {
   files_.write("x.ppm", image.ppm);
   const std::vector<std::string> model = {"--model=net/deploy.prototxt",
                                           "--weights=net/resnet14.caffemodel"};
-  files_.run_ok({"extract", "--quiet", model[0], model[1], "--blobs=fc10", "--output=out", "x.ppm"});
+  files_.run_ok(
+      {"extract", "--quiet", model[0], model[1], "--blobs=fc10", "--output=out", "x.ppm"});
   expect_scores(files_, "out/fc10.npy", run(net, weights, image.normalised, 32));
 
   // Out again, as PyTorch's nets want it: the arrays are those that came, but for two roundings.
@@ -159,16 +160,18 @@ TEST_F(Import, AgreesWithPyTorch) {
   struct Case {
     std::string net, written, blob;
   };
-  for (const Case& c : {Case{"resnet20", "resnet20", "fc10"}, Case{"resnet18", "resnet18b", "fc1000"},
-                        Case{"resnet50", "resnet50v1.5", "fc1000"}}) {
+  for (const Case& c :
+       {Case{"resnet20", "resnet20", "fc10"}, Case{"resnet18", "resnet18b", "fc1000"},
+        Case{"resnet50", "resnet50v1.5", "fc1000"}}) {
     const PythonResult made = run_python(
         python, {RESNET_SOURCE_DIR "/tests/exchange/torch_resnets.py", c.net,
                  files_.path("x.safetensors"), files_.path("x.ppm"), files_.path("scores.npy")});
     ASSERT_EQ(made.code, 0) << made.output;
     import_ok("x.safetensors", {"--output=" + c.net});
     files_.run_ok({"extract", "--quiet", "--model=" + c.net + "/deploy.prototxt",
-                   "--weights=" + c.net + "/" + c.written + ".caffemodel", c.net == "resnet20" ? "--resize=32" : "--resize=224",
-                   "--blobs=" + c.blob, "--output=out", "x.ppm"});
+                   "--weights=" + c.net + "/" + c.written + ".caffemodel",
+                   c.net == "resnet20" ? "--resize=32" : "--resize=224", "--blobs=" + c.blob,
+                   "--output=out", "x.ppm"});
     const std::vector<float> wanted = parse_npy(files_.read("scores.npy")).values;
     expect_scores(files_, "out/" + c.blob + ".npy", {wanted.begin(), wanted.end()});
   }
@@ -266,8 +269,10 @@ TEST_F(Import, RefusesWhatDoesNotFit) {
   write(good);
   expect_failure(run_import("x.safetensors", {"--output=y", "--depth=20"}), 2, {"8 layers"});
   expect_failure(run_import("x.safetensors", {"--output=y", "--family=imagenet"}), 2, {"CIFAR"});
-  expect_failure(run_import("x.safetensors", {"--output=y", "--input_std=1,0,1"}), 2, {"--input_std"});
-  expect_failure(run_import("x.safetensors", {"--output=y", "--input_mean=1"}), 2, {"--input_mean"});
+  expect_failure(run_import("x.safetensors", {"--output=y", "--input_std=1,0,1"}), 2,
+                 {"--input_std"});
+  expect_failure(run_import("x.safetensors", {"--output=y", "--input_mean=1"}), 2,
+                 {"--input_mean"});
   expect_failure(run_import("x.safetensors", {"--output=net.prototxt/y"}), 3, {"net.prototxt"});
 }
 

@@ -112,7 +112,8 @@ TEST(Names, OtherNetsAreRefused) {
   EXPECT_THROW(residual_net(NetParameter(), {}), ConfigError);
   NetParameter net = defined({"--depth=8"});
   for (LayerParameter& layer : *net.mutable_layer()) {
-    if (layer.type() == "Eltwise") layer.mutable_eltwise_param()->set_operation(EltwiseParameter::PROD);
+    if (layer.type() == "Eltwise")
+      layer.mutable_eltwise_param()->set_operation(EltwiseParameter::PROD);
   }
   EXPECT_THROW(residual_net(net, {}), ConfigError);
   net = defined({"--depth=8"});

@@ -61,8 +61,9 @@ std::string zip(const std::vector<Member>& members, bool same_place = false) {
   for (const Member& member : members) {
     const std::string packed = member.deflate ? deflated(member.data) : member.data;
     const uint16_t method = member.method != 0xFFFF ? member.method : member.deflate ? 8 : 0;
-    const auto crc = static_cast<uint32_t>(
-        crc32(0, reinterpret_cast<const Bytef*>(member.data.data()), static_cast<uInt>(member.data.size())));
+    const auto crc =
+        static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(member.data.data()),
+                                    static_cast<uInt>(member.data.size())));
     const uint32_t size =
         member.size != 0xFFFFFFFE ? member.size : static_cast<uint32_t>(member.data.size());
     const std::string common = little(member.flags) + little(method) + little(uint32_t{0}) +
@@ -79,8 +80,8 @@ std::string zip(const std::vector<Member>& members, bool same_place = false) {
   const auto begin = static_cast<uint32_t>(out.size());
   const auto count = static_cast<uint16_t>(members.size());
   return out + list + little(0x06054b50u) + little(uint16_t{0}) + little(uint16_t{0}) +
-         little(count) + little(count) + little(static_cast<uint32_t>(list.size())) + little(begin) +
-         little(uint16_t{2}) + "ok";
+         little(count) + little(count) + little(static_cast<uint32_t>(list.size())) +
+         little(begin) + little(uint16_t{2}) + "ok";
 }
 
 std::string problem_of(const std::string& bytes) {
@@ -115,7 +116,8 @@ TEST(Npz, ReadsTypesAndOrders) {
             (std::vector<float>{1.5F, -2}));
   EXPECT_EQ(values(npy(">f2", "(1,)", std::string("\x3E\x00", 2))), std::vector<float>{1.5F});
   EXPECT_EQ(values(npy("<f8", "(1,)", little(0.5))), std::vector<float>{0.5F});
-  EXPECT_EQ(values(npy(">f4", "(1,)", std::string("\x3F\xC0\x00\x00", 4))), std::vector<float>{1.5F});
+  EXPECT_EQ(values(npy(">f4", "(1,)", std::string("\x3F\xC0\x00\x00", 4))),
+            std::vector<float>{1.5F});
   EXPECT_EQ(values(npy(">f8", "(1,)", std::string("\x3F\xF8\0\0\0\0\0\0", 8))),
             std::vector<float>{1.5F});
   EXPECT_EQ(values(npy("|u1", "(2,)", "\x01\xFF")), (std::vector<float>{1, 255}));

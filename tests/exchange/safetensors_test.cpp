@@ -68,11 +68,11 @@ TEST(Safetensors, ReadsEveryType) {
 }
 
 TEST(Safetensors, ArraysMayLieInAnyOrder) {
-  const TensorFile file = parse_safetensors(
-      file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
-              R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-              bytes_of<float>({1, 2})),
-      "x");
+  const TensorFile file =
+      parse_safetensors(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
+                                R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+                                bytes_of<float>({1, 2})),
+                        "x");
   EXPECT_EQ(file.find("a")->data[0], 2);
   EXPECT_EQ(file.find("b")->data[0], 1);
 }
@@ -116,21 +116,36 @@ TEST(Safetensors, RefusesWhatIsNotValid) {
   refused(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8])", "whole number");
   refused(R"("dtype":"F32","shape":[2,],"data_offsets":[0,8])", "whole number");
   refused(R"("dtype":32,"shape":[2],"data_offsets":[0,8])", "'\"' is missing");
-  for (const char* header :
-       {"", " {}", "[]", "{", R"({"a")", R"({"a":)", R"({"__metadata__":{"a":1}})", "{}{}",
-        R"({"a)", R"({"a\)", R"({"\x":{}})", R"({"\u12":{}})", R"({"\ud800":{}})",
-        R"({"\udc00\ud800":{}})", "{\"\n\":{}}", "{\"\xff\":{}}", "{\"\xc0\x80\":{}}",
-        "{\"\xed\xa0\x80\":{}}", "{\"\xf4\x90\x80\x80\":{}}", "{\"\xe2\x82\":{}}"}) {
+  for (const char* header : {"",
+                             " {}",
+                             "[]",
+                             "{",
+                             R"({"a")",
+                             R"({"a":)",
+                             R"({"__metadata__":{"a":1}})",
+                             "{}{}",
+                             R"({"a)",
+                             R"({"a\)",
+                             R"({"\x":{}})",
+                             R"({"\u12":{}})",
+                             R"({"\ud800":{}})",
+                             R"({"\udc00\ud800":{}})",
+                             "{\"\n\":{}}",
+                             "{\"\xff\":{}}",
+                             "{\"\xc0\x80\":{}}",
+                             "{\"\xed\xa0\x80\":{}}",
+                             "{\"\xf4\x90\x80\x80\":{}}",
+                             "{\"\xe2\x82\":{}}"}) {
     EXPECT_NE(problem_of(file_of(header, "")), "") << header;
   }
   const std::string both = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)";
-  EXPECT_NE(problem_of(file_of(
-                both + R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", data)),
-            "")
+  EXPECT_NE(
+      problem_of(file_of(both + R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", data)),
+      "")
       << "overlap";
-  EXPECT_NE(problem_of(file_of(
-                both + R"("a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", data)),
-            "")
+  EXPECT_NE(
+      problem_of(file_of(both + R"("a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", data)),
+      "")
       << "a name twice";
 }
 

@@ -135,12 +135,14 @@ class Runner {
 
   std::vector<double> linear(const Planes& x) const {
     const NamedTensor& w = tensor(net_.classifier + ".weight");
-    const auto pixels = static_cast<size_t>(x.size * x.size), inputs = static_cast<size_t>(x.channels);
+    const auto pixels = static_cast<size_t>(x.size * x.size),
+               inputs = static_cast<size_t>(x.channels);
     std::vector<double> scores;
     for (const float bias : tensor(net_.classifier + ".bias").data) {
       double sum = bias;
       for (size_t i = 0; i < x.values.size(); ++i) {
-        sum += w.data[scores.size() * inputs + i / pixels] * x.values[i] / static_cast<double>(pixels);
+        sum +=
+            w.data[scores.size() * inputs + i / pixels] * x.values[i] / static_cast<double>(pixels);
       }
       scores.push_back(sum);
     }

@@ -12,8 +12,8 @@ namespace resnet::test {
 struct TorchNet {
   std::vector<int> stages = {1, 1, 1, 1};  // blocks
   bool bottleneck = false;
-  int width = 64;     // channels of the first stage
-  int stem = 7;       // kernel of conv1: 7 with stride 2 and a pooling behind it, or 3
+  int width = 64;           // channels of the first stage
+  int stem = 7;             // kernel of conv1: 7 with stride 2 and a pooling behind it, or 3
   bool projections = true;  // else shortcuts of option A, with zero channels on both sides
   int classes = 10;
   std::string projection = "downsample", classifier = "fc";

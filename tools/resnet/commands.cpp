@@ -9,9 +9,8 @@ extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kConvert, kMean
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> all = {
-      &kTrain, &kTest,    &kPredict, &kExtract, &kDefine, &kConvert, &kMean,
-      &kShow,  &kSummary, &kPlan,    &kBnStats, &kTime,   &kImport,
-      &kExport, &kInfo,
+      &kTrain,   &kTest, &kPredict, &kExtract, &kDefine, &kConvert, &kMean, &kShow,
+      &kSummary, &kPlan, &kBnStats, &kTime,    &kImport, &kExport,  &kInfo,
   };
   return all;
 }

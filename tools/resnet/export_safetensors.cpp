@@ -37,7 +37,9 @@ std::string input_note(const TensorFile& file, const ExportJob& job) {
   for (const float mean : p.mean_value()) means += (means.empty() ? "" : ",") + Json(mean).str();
   return "feed " + std::string(p.channel_order() == Preprocessing::RGB ? "R,G,B" : "B,G,R") +
          " from 0 to 255" +
-         (p.has_mean() ? " less the mean image" : means.empty() ? "" : " less " + means) +
+         (p.has_mean()    ? " less the mean image"
+          : means.empty() ? ""
+                          : " less " + means) +
          (p.scale() != 1 ? ", times " + Json(p.scale()).str() : "");
 }
 
@@ -54,7 +56,8 @@ ExportResult write(const ExportJob& job) {
   reading.fold_input = false;
   NetParameter read = job.weighted;
   const ImportReport report = import_tensors(read_safetensors(job.output), reading, &read);
-  if (!report.complete()) throw InternalError(job.output + ": read back incomplete: " + report.str());
+  if (!report.complete())
+    throw InternalError(job.output + ": read back incomplete: " + report.str());
   std::function<Values(Values)> adapt;
   if (options.fold_input) {
     std::array<double, 3> factors = options.input.std;
@@ -62,8 +65,7 @@ ExportResult write(const ExportJob& job) {
     const bool rgb = job.preprocessing->channel_order() == Preprocessing::RGB;
     adapt = [=](Values input) { return as_torchvision(std::move(input), factors, rgb); };
   }
-  ExportResult result =
-      compare_read_back(job, weights_of(read), options.style ? kBound : 0, adapt);
+  ExportResult result = compare_read_back(job, weights_of(read), options.style ? kBound : 0, adapt);
   result.notes.push_back(input_note(file, job));
   if (options.style) {
     for (const std::string& line : report.notes) result.notes.push_back(line);
@@ -73,10 +75,9 @@ ExportResult write(const ExportJob& job) {
 
 }  // namespace
 
-extern const ExportFormat kExportSafetensors = {
-    .name = "safetensors",
-    .suffix = ".safetensors",
-    .doc = "weights under PyTorch's names",
-    .write = write};
+extern const ExportFormat kExportSafetensors = {.name = "safetensors",
+                                                .suffix = ".safetensors",
+                                                .doc = "weights under PyTorch's names",
+                                                .write = write};
 
 }  // namespace resnet::cli

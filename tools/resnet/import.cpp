@@ -58,7 +58,8 @@ ImportOptions import_options() {
 TensorFile read_tensors(const std::string& path) {
   if (path.ends_with(".npz")) return read_npz(path);
   if (path.ends_with(".safetensors")) return read_safetensors(path);
-  throw ConfigError(path + ": import reads .safetensors and .npz files; a .caffemodel needs no import, "
+  throw ConfigError(path +
+                    ": import reads .safetensors and .npz files; a .caffemodel needs no import, "
                     "and PyTorch's .pth are saved as safetensors by safetensors.torch.save_file()");
 }
 
@@ -231,8 +232,9 @@ extern const Command kImport = {
     .summary = "Make a weight file of weights that other programs trained, and check it",
     .operands = "FILE",
     .computes = true,
-    .flags = {required("output",
-                       "DIR|FILE: where to write, with deploy.prototxt unless --model names the net"),
+    .flags = {required(
+                  "output",
+                  "DIR|FILE: where to write, with deploy.prototxt unless --model names the net"),
               {"model", "FILE: the net (default: written as the names in the file want it)"},
               {"family", "cifar|imagenet: refuse files of other nets"},
               {"depth", "N: refuse files of nets with another number of weighted layers"},
@@ -243,11 +245,13 @@ extern const Command kImport = {
               {"input_shape"},
               {"stage"},
               {"level"},
-              {"allow_missing", "keep initial values where the file has none that fit; leave out "
-                                "tensors that the net has not"},
+              {"allow_missing",
+               "keep initial values where the file has none that fit; leave out "
+               "tensors that the net has not"},
               {"json"}},
-    .examples = "resnet import resnet50.safetensors --output=resnet50 --labels=synset_words.txt\n"
-                "resnet import weights.npz --model=deploy.prototxt --output=net.caffemodel",
+    .examples =
+        "resnet import resnet50.safetensors --output=resnet50 --labels=synset_words.txt\n"
+        "resnet import weights.npz --model=deploy.prototxt --output=net.caffemodel",
     .run = run,
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <map>
 
 #include "cifar_nets.h"
@@ -76,7 +77,8 @@ ImportedNet imagenet(const Found& found, const TensorFile& file) {
   net.stride_in_3x3 = found.bottleneck;
   net.pad_pool1 = true;
   if (found.classes > 0) net.classes = found.classes;
-  agree("family", FLAGS_family, std::string("imagenet"), "a net for ImageNet, of four stages", file);
+  agree("family", FLAGS_family, std::string("imagenet"), "a net for ImageNet, of four stages",
+        file);
   agree("depth", FLAGS_depth, depth(net), "a net of " + std::to_string(depth(net)) + " layers",
         file);
   check(net);
@@ -86,9 +88,10 @@ ImportedNet imagenet(const Found& found, const TensorFile& file) {
 ImportedNet cifar(const Found& found, const TensorFile& file) {
   const int blocks = found.blocks.at(1);
   if (found.bottleneck || found.blocks.at(2) != blocks || found.blocks.at(3) != blocks) {
-    throw ConfigError(file.path +
-                      ": nets for CIFAR have equally many blocks of two convolutions in each stage, "
-                      "this one has not; give its prototxt by --model");
+    throw ConfigError(
+        file.path +
+        ": nets for CIFAR have equally many blocks of two convolutions in each stage, "
+        "this one has not; give its prototxt by --model");
   }
   CifarNet net;
   net.depth = 6 * blocks + 2;

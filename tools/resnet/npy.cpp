@@ -11,8 +11,7 @@
 namespace resnet::cli {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
-              ".npy files are written as they lie");
+static_assert(std::endian::native == std::endian::little, ".npy files are written as they lie");
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr size_t kAlignment = 64;  // of the data in the file

@@ -50,7 +50,7 @@ ImportReport import_tensors(const TensorFile& file, const ImportOptions& options
 struct ExportOptions {
   GraphOptions graph;
   std::optional<NameStyle> style;  // nothing: our own names, every blob as it is
-  bool fold_input = false;         // for input by `input.std` and the mean of the net's preprocessing
+  bool fold_input = false;  // for input by `input.std` and the mean of the net's preprocessing
   Normalisation input;
 };
 
