@@ -49,6 +49,13 @@ void refuse_what_cannot_be(const Graph& graph, const NetParameter& net, const Pl
     lines.push_back(places.of(net.layer(input.layer).name()) +
                     "draws its values, which a model does not; use an Input layer");
   }
+  for (const Output& output : graph.outputs) {
+    for (const Input& input : graph.inputs) {
+      if (graph.value(input.value).name != output.name) continue;
+      lines.push_back(places.of_net() + "'" + output.name +
+                      "' is an input and, changed in place, an output; give the output a name");
+    }
+  }
   std::set<std::string> named;  // layers have several nodes
   for (const Node& node : graph.nodes) {
     const std::string reason = onnx::refusal(node);

@@ -268,6 +268,8 @@ TEST_F(Onnx, RefusesBadOptionsAndNets) {
   EXPECT_EQ(
       refusal_of(input_x("1 3 4 4") + "layer { name: 's' type: 'Split' bottom: 'x' top: 'y' }"),
       "net: the net has no output");
+  EXPECT_EQ(refusal_of(input_x("1 3 4 4") + layer("y", "ReLU", "x", "x")),
+            "net: 'x' is an input and, changed in place, an output; give the output a name");
   EXPECT_NE(refusal_of(input_x("1 3 4 4") + layer("y", "Relu", "x", "y")).find("'Relu'"),
             std::string::npos);
   const std::string product = input_x("1 3") + layer("y", "InnerProduct", "x", "y",
