@@ -252,11 +252,12 @@ class Evaluator {
   static Shape new_shape(const Shape& shape, std::vector<int64_t> dims) {
     int64_t known = 1;
     for (const int64_t dim : dims) {
-      need(dim == -1 || dim >= 1, "has a dimension that is not possible");
+      need(dim == -1 || (dim >= 1 && dim <= shape.count()), "has a dimension that is not possible");
       if (dim != -1) known *= dim;
+      need(known <= shape.count(), "makes more elements than there are");
     }
     const auto open = std::find(dims.begin(), dims.end(), -1);
-    if (open != dims.end()) *open = shape.count() / known;
+    if (open != dims.end()) *open = shape.count() / known;  // known is at least 1
     need(std::count(dims.begin(), dims.end(), -1) == 0, "has two dimensions that are open");
     const Shape result(dims);
     need(result.count() == shape.count(), "turns " + shape.str() + " into " + result.str());

@@ -9,6 +9,8 @@ namespace resnet::onnx {
 namespace {
 
 HostArray array_of(const Shape& shape) {
+  constexpr int64_t kMost = int64_t{1} << 28;
+  need(shape.count() <= kMost, "makes an array of shape " + shape.str());
   return {shape, std::vector<float>(static_cast<size_t>(shape.count()))};
 }
 
@@ -250,6 +252,7 @@ HostArray slice(const HostArray& x, const std::vector<int64_t>& starts,
     need(axes[i] >= 0 && axes[i] < shape.rank(), "has an axis that is not there");
     const auto axis = static_cast<int>(axes[i]);
     const int64_t extent = x.shape[axis];
+    need(std::count(axes.begin(), axes.end(), axes[i]) == 1, "names an axis twice");
     need(starts[i] >= 0 && starts[i] <= ends[i] && ends[i] <= extent && steps[i] >= 1 &&
              steps[i] <= extent,
          "takes a part that is not there");
@@ -267,7 +270,9 @@ HostArray pad(const HostArray& x, const std::vector<int64_t>& pads) {
   need(pads.size() == 2 * rank, "has pads for another number of axes");
   Shape shape = x.shape;
   for (size_t i = 0; i < rank; ++i) {
-    need(pads[i] >= 0 && pads[i + rank] >= 0, "has negative pads");
+    constexpr int64_t kMost = int64_t{1} << 31;
+    need(pads[i] >= 0 && pads[i + rank] >= 0 && pads[i] < kMost && pads[i + rank] < kMost,
+         "has pads that are not possible");
     shape[static_cast<int>(i)] += pads[i] + pads[i + rank];
   }
   const std::vector<int64_t> strides = strides_of(shape);

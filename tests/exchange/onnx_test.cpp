@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "exchange/onnx_nets.h"
 #include "io/io_test_util.h"
 #include "net/small_nets.h"
 #include "resnet/base/error.h"
+#include "resnet/base/random.h"
 #include "resnet/eval/weights.h"
 #include "resnet/io/files.h"
 #include "resnet/proto/onnx.pb.h"
@@ -348,6 +350,35 @@ TEST_F(Onnx, EvaluationRefusesWhatItCannotRead) {
             path_ + ": node 'y' (Tanh) is none of the operators that `resnet export` writes");
   write_file_atomic(path_, {"no model"});
   EXPECT_EQ(error(input, "y"), path_ + ": not an ONNX model, or damaged");
+}
+
+TEST_F(Onnx, EvaluationSurvivesDamagedFiles) {
+  int computed = 0, refused = 0;
+  for (const OnnxCase& one : onnx_cases()) {
+    const bool chosen = one.name == "pool_average_corrected" || one.name == "shortcut" ||
+                        one.name == "product_of_rows" || one.name == "conv_groups" ||
+                        one.name == "norm_scale" || one.name == "concat";
+    if (!chosen) continue;
+    WeightedNet net(one.text);
+    const OnnxInfo info = write(net);
+    const Values input = net.input(1);
+    const std::string good = read_file(path_);
+    Random random(5, 0, Use::test);
+    for (int i = 0; i < 100; ++i) {
+      std::string bad = good;
+      bad[random.below(static_cast<uint32_t>(bad.size()))] ^=
+          static_cast<char>(1U << random.below(8));
+      std::ofstream(path_, std::ios::binary) << bad;
+      try {
+        evaluate_onnx(path_, input, info.outputs);
+        ++computed;
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(computed, 50);  // a weight or a name
+  EXPECT_GT(refused, 50);
 }
 
 }  // namespace
