@@ -24,17 +24,19 @@ DEFINE_string(
     convention, "resnet",
     "resnet|torchvision: safetensors: what the net is fed: B,G,R from 0 to 255 less the mean, as "
     "here, or R,G,B from 0 to 1, normalised");
-DEFINE_bool(fold_bn, false, "onnx: fold BatchNorm into the convolutions");
-DEFINE_int32(opset, 17, "N: onnx: the operator set");
+DEFINE_bool(fold_bn, false,
+            "onnx: fold each BatchNorm, with its Scale, into the convolution before it");
+DEFINE_int32(opset, 17, "N: onnx: the operator set, from 17 to 28");
 
 namespace resnet::cli {
 
-extern const ExportFormat kExportCaffemodel, kExportSafetensors;
+extern const ExportFormat kExportCaffemodel, kExportSafetensors, kExportOnnx;
 
 namespace {
 
 const std::vector<const ExportFormat*>& formats() {
-  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors};
+  static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors,
+                                                       &kExportOnnx};
   return all;
 }
 
@@ -165,11 +167,12 @@ extern const Command kExport = {
     .flags = {required("model"),
               required("weights"),
               required("output", "FILE: what to write; its suffix says the format"),
-              {"format", "caffemodel|safetensors: if the suffix does not say it"},
+              {"format", "caffemodel|safetensors|onnx: if the suffix does not say it"},
               {"names"},
               {"convention"},
               {"fold_bn"},
               {"opset"},
+              {"batch", "N: onnx: a model for N images at a time (default: for any number)"},
               {"labels"},
               {"mean"},
               {"scale"},
@@ -181,7 +184,9 @@ extern const Command kExport = {
               {"json"}},
     .examples =
         "resnet export --model=deploy.prototxt --weights=net.caffemodel "
-        "--output=net.safetensors --convention=torchvision",
+        "--output=net.safetensors --convention=torchvision\n"
+        "resnet export --model=deploy.prototxt --weights=net.caffemodel --output=net.onnx "
+        "--fold_bn --labels=classes.txt",
     .run = run,
 };
 

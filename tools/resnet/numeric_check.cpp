@@ -62,9 +62,9 @@ std::vector<std::string> compared_blobs(const NetFile& file) {
   return blobs;
 }
 
-Values random_input(Net& net) {
+Values random_input(Net& net, int64_t batch) {
   Values input;
-  Session& session = net.session(TEST);
+  Session& session = net.session(TEST, batch);
   uint64_t stream = 0;
   for (const std::string& name : net.input_names(session)) {
     input[name] = random_values(net.input(session, name).desc.shape, stream++);
@@ -72,8 +72,9 @@ Values random_input(Net& net) {
   return input;
 }
 
-Values run_net(Net& net, const Values& input, const std::vector<std::string>& blobs) {
-  Session& session = net.session(TEST, 0, {}, blobs);
+Values run_net(Net& net, const Values& input, const std::vector<std::string>& blobs,
+               int64_t batch) {
+  Session& session = net.session(TEST, batch, {}, blobs);
   for (const std::string& name : net.input_names(session)) {
     const Tensor tensor = net.input(session, name);
     const auto found = input.find(name);

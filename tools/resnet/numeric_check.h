@@ -20,11 +20,12 @@ void require_full_precision();
 std::vector<std::string> compared_blobs(const NetFile& file);
 
 // Random input for a net, the same for the same shapes: images of whole numbers -128..127, about what is left of
-// pixels without their mean, and labels of 0.
-Values random_input(Net& net);
+// pixels without their mean, and labels of 0. `batch`: as Net::session().
+Values random_input(Net& net, int64_t batch = 0);
 
 // Runs the net in the phase TEST on this input (each of its inputs by name) and returns `blobs`.
-Values run_net(Net& net, const Values& input, const std::vector<std::string>& blobs);
+Values run_net(Net& net, const Values& input, const std::vector<std::string>& blobs,
+               int64_t batch = 0);
 
 // The same images for a net as torchvision feeds it: planes R,G,B, each divided by 255 std; `std` is in that
 // order. Of planes B,G,R unless `rgb`, less their mean. Arrays of other shapes stay as they are.
