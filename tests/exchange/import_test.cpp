@@ -154,7 +154,7 @@ TEST_F(Import, ImageNetComputesWhatPyTorchDoes) {
 }
 
 // Against PyTorch itself, at full size.
-TEST_F(Import, AgreesWithPyTorch) {
+TEST_F(Import, AgreesWithPyTorchSlow) {
   const Python python = python_with({"torch", "safetensors.torch"});
   if (!python.skip.empty()) GTEST_SKIP() << python.skip;
   struct Case {
