@@ -322,6 +322,9 @@ TEST_F(Plot, BadFlags) {
   fails("--smooth=0", {"--smooth"});
   fails("--width=10", {"--width"});
   fails("--dpi=1", {"--dpi"});
+  std::vector<std::string> many(20, "run.log.jsonl");
+  many.insert(many.end(), {"--output=out.svg", "--height=150"});
+  expect_failure(plot(many), 2, {"no room", "larger"});
 }
 
 TEST_F(Plot, ReadsCaffesLogAsItReadsOurs) {

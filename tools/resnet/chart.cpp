@@ -47,6 +47,11 @@ class Drawing {
       lay_out();
       i = static_cast<size_t>(-1);  // once more from the first
     }
+    constexpr double kLeast = 20;  // points
+    if (plans_[0].area.height() < kLeast || plans_[0].area.width() < kLeast) {
+      throw ConfigError(
+          "the figure has no room for its curves beside labels and legend; make it larger");
+    }
     draw_titles();
     for (const Plan& plan : plans_) draw_panel(plan);
     draw_x_labels();

@@ -55,7 +55,8 @@ struct Chart {
   double width = 252, height = 190;   // points
 };
 
-// Adds to `notes` what could not be drawn. Throws DataError when no curve has a finite point in its range.
+// Adds to `notes` what could not be drawn. Throws DataError when no curve has a finite point in its range, and
+// ConfigError when the figure is too small.
 Figure draw(const Chart& chart, std::vector<std::string>* notes);
 
 }  // namespace resnet::cli

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "axes.h"
 #include "resnet/base/error.h"
@@ -153,6 +154,16 @@ std::string summary(const RunLog& run) {
   return text;
 }
 
+// A legend that says nothing that one above has not said is left out.
+void drop_repeated_legends(std::vector<ChartPanel>* panels) {
+  std::set<std::string> said;
+  for (ChartPanel& panel : *panels) {
+    bool news = false;
+    for (const LegendEntry& entry : panel.legend) news |= said.insert(entry.text).second;
+    if (!news) panel.legend.clear();
+  }
+}
+
 Chart make_chart(const std::vector<RunLog>& runs, const RunFigureOptions& options,
                  std::vector<std::string>* notes) {
   Chart chart;
@@ -163,6 +174,7 @@ Chart make_chart(const std::vector<RunLog>& runs, const RunFigureOptions& option
   for (const Quantity what : options.what) {
     chart.panels.push_back(make_panel(runs, options, what, notes));
   }
+  drop_repeated_legends(&chart.panels);
   return chart;
 }
 
