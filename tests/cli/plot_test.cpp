@@ -319,6 +319,8 @@ TEST_F(Plot, BadFlags) {
   fails("--ylim=5", {"--ylim", "'5'"});
   fails("--ylim=5,x", {"--ylim"});
   fails("--xlim=5,5", {"--xlim"});
+  fails("--xlim=0,1e999", {"--xlim"});
+  fails("--ylim=1e17,1.0000000000000002e17", {"--ylim"});
   fails("--smooth=0", {"--smooth"});
   fails("--width=10", {"--width"});
   fails("--dpi=1", {"--dpi"});

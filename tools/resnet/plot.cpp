@@ -1,6 +1,7 @@
 // `resnet plot`: draws what runs have logged.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -30,14 +31,16 @@ namespace {
 // "LOW,HIGH"; nothing for "".
 std::optional<Range> range_of(const std::string& flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
+  constexpr double kLeastShare = 1e-9;  // of its ends: a range that can be divided
   const std::vector<std::string> parts = split_list(text);
   Range range;
   const auto number = [](const std::string& part, double* value) {
     const auto result = std::from_chars(part.data(), part.data() + part.size(), *value);
-    return result.ptr == part.data() + part.size() && !part.empty() && std::isfinite(*value);
+    return result.ec == std::errc() && result.ptr == part.data() + part.size() &&
+           std::isfinite(*value);
   };
   if (parts.size() != 2 || !number(parts[0], &range.low) || !number(parts[1], &range.high) ||
-      range.low >= range.high) {
+      range.high - range.low <= kLeastShare * std::max(std::abs(range.low), std::abs(range.high))) {
     throw ConfigError(flag + ": '" + text + "' is no range; give two numbers LOW,HIGH that ascend");
   }
   return range;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "markup.h"
 #include "resnet/base/error.h"
 #include "run_log.h"
 
@@ -114,7 +115,7 @@ class Reader {
   void start(const Members& line, double iteration) {
     const double format = number_or(line, "format", kFormat);
     if (!(format <= kFormat)) {
-      throw DataError(place(line_) + "has format " + std::to_string(static_cast<int>(format)) +
+      throw DataError(place(line_) + "has format " + fixed(format, 0) +
                       ", which is newer than this program; use the one that wrote it");
     }
     run_.net = text_of(line, "net");
@@ -125,8 +126,7 @@ class Reader {
 
   void step(const Members& line, double iteration) {
     if (!run_.rate.empty() && iteration <= run_.rate.back().iteration) {
-      throw DataError(place(line_) + "iteration " +
-                      std::to_string(static_cast<int64_t>(iteration)) +
+      throw DataError(place(line_) + "iteration " + fixed(iteration, 0) +
                       " comes after a later one without a start between; two runs wrote to this "
                       "file at once: separate them");
     }
