@@ -82,6 +82,7 @@ class Canvas {
 
   std::vector<cv::Point> to_pixels(const std::vector<XY>& points) const {
     std::vector<cv::Point> out;
+    out.reserve(points.size());
     // OpenCV's pixels have their centres at whole numbers.
     const auto fixed_point = [&](double at) {
       return cvRound((at * scale_ - 0.5) * (1 << kShift));

@@ -83,7 +83,7 @@ std::vector<std::string> names_of(const Operands& logs) {
       for (int i = 0; i < folders && path.has_parent_path(); ++i) {
         path = path.parent_path();
         if (!path.has_filename()) break;
-        name = path.filename().string() + "/" + name;
+        name.insert(0, path.filename().string() + "/");
         longer |= i + 1 == folders;
       }
       names.push_back(name);
