@@ -86,7 +86,7 @@ class Validator {
     }
     if (keyword == "items") {
       for (const Value& one : value.list_value().values()) {
-        const std::string problem = check(one, members(wanted));
+        std::string problem = check(one, members(wanted));
         if (!problem.empty()) return problem;
       }
       return {};
@@ -116,7 +116,7 @@ class Validator {
       } else {
         problem = check(member, members(others));
       }
-      if (!problem.empty()) return name + " " + problem;
+      if (!problem.empty()) return problem.insert(0, name + " ");
     }
     return {};
   }

@@ -123,6 +123,7 @@ TEST(EventFile, FramesRecordsAsTensorFlowDoes) {
 TEST(EventFile, NamesSortInTheOrderOfCreation) {
   ScratchDirectory dir;
   std::vector<std::string> made;
+  made.reserve(12);
   for (int i = 0; i < 12; ++i) made.push_back(EventFile(dir.path()).path());
   EXPECT_EQ(event_files(dir.path()), made);
   EXPECT_NE(made[0].find("/events.out.tfevents.1"), std::string::npos);
