@@ -109,7 +109,7 @@ set_up_cuda() {
   report_cuda
 }
 
-python_packages=(numpy safetensors onnx onnxruntime tensorboard)
+python_packages=(numpy safetensors onnx onnxruntime tensorboard jsonschema)
 python_folder=$(cd "$(dirname "$0")/.." && pwd)/build/python
 
 set_up_python() {

@@ -5,6 +5,8 @@
 #include <sstream>
 
 #include "resnet/solver/observer.h"
+#include "solver/caffe_lines.h"
+#include "solver/log_values.h"
 
 namespace resnet {
 namespace {
@@ -31,8 +33,7 @@ class Console : public Observer {
   void on_start(const StartReport& start) override {
     start_ = start;
     since_ = start.iteration;
-    line_("Solving " + start.net);
-    line_("Learning Rate Policy: " + start.lr_policy);
+    for (const std::string& line : caffe::solving_lines(start)) line_(line);
     std::ostringstream out;
     out << "Device " << start.device << ", seed " << start.seed << ", " << start.batch
         << " images a batch";
@@ -50,32 +51,20 @@ class Console : public Observer {
   }
 
   void on_step(const StepReport& step) override {
-    seconds_ += step.seconds;
-    data_seconds_ += step.data_seconds;
-    images_ += step.images;
+    pace_.add(step);
     if (start_.display <= 0 || step.iteration % start_.display != 0) return;
-    std::ostringstream out;
-    const double seconds = seconds_ > 0 ? seconds_ : 1;
-    out << "Iteration " << step.iteration << " ("
-        << static_cast<float>(step.iteration - since_) / static_cast<float>(seconds) << " iter/s, "
-        << static_cast<float>(seconds_) << "s/" << start_.display
-        << " iters), loss = " << static_cast<float>(step.smoothed_loss) << progress(step, seconds);
-    line_(out.str());
-    print_outputs("Train", step.metrics);
-    std::ostringstream rate;
-    rate << "Iteration " << step.iteration << ", lr = " << static_cast<float>(step.rate);
-    line_(rate.str());
+    line_(caffe::iteration_line(step, step.iteration - since_, pace_.seconds, start_.display) +
+          progress(step));
+    for (const std::string& line : caffe::output_lines("Train", step.metrics)) line_(line);
+    line_(caffe::rate_line(step));
     since_ = step.iteration;
-    seconds_ = data_seconds_ = 0;
-    images_ = 0;
+    pace_ = {};
   }
 
-  void on_test_start(int64_t iteration) override {
-    line_("Iteration " + std::to_string(iteration) + ", Testing net (#0)");
-  }
+  void on_test_start(int64_t iteration) override { line_(caffe::testing_line(iteration)); }
 
   void on_test(const TestReport& test) override {
-    print_outputs("Test", test.metrics);
+    for (const std::string& line : caffe::output_lines("Test", test.metrics)) line_(line);
     std::string text = "    Test on " + std::to_string(test.images) + " images";
     if (test.images < test.records) text += " of " + std::to_string(test.records);
     if (test.error) text += ": error " + fixed(100 * *test.error, 2) + " %";
@@ -87,8 +76,8 @@ class Console : public Observer {
   }
 
   void on_snapshot_start(const SnapshotPaths& paths) override {
-    line_("Snapshotting to binary proto file " + paths.model);
-    line_("Snapshotting solver state to binary proto file " + paths.state);
+    line_(caffe::model_line(paths));
+    line_(caffe::state_line(paths));
   }
 
   void on_snapshot(const SnapshotReport& report) override {
@@ -96,53 +85,30 @@ class Console : public Observer {
   }
 
   void on_stop(const StopReport& stop) override {
-    if (stop.why == StopReport::Why::interrupted) {
-      line_("Optimization stopped early.");
-      return;
-    }
-    if (stop.why == StopReport::Why::non_finite) return;  // the error says it
-    const bool displayed = start_.display > 0 && stop.iteration % start_.display == 0;
-    if (displayed && stop.loss) {
-      std::ostringstream out;
-      out << "Iteration " << stop.iteration << ", loss = " << static_cast<float>(*stop.loss);
-      line_(out.str());
-    }
-    line_("Optimization Done.");
+    for (const std::string& line : caffe::stop_lines(stop, start_.display)) line_(line);
   }
 
   void on_note(const std::string& warning) override { LOG(WARNING) << warning; }
 
  private:
   // Ours, after Caffe's text.
-  std::string progress(const StepReport& step, double seconds) const {
+  std::string progress(const StepReport& step) const {
     std::string text = ", epoch " + fixed(step.epoch, 2);
-    if (images_ == 0) return text;
-    text += ", " + fixed(static_cast<double>(images_) / seconds, 1) + " images/s, data " +
-            fixed(100 * data_seconds_ / seconds, 1) + " %";
+    if (pace_.images == 0) return text;
+    Pace pace = pace_;
+    if (pace.seconds <= 0) pace.seconds = 1;
+    text += ", " + fixed(pace.images_per_s(), 1) + " images/s, data " +
+            fixed(100 * pace.data_share(), 1) + " %";
     const auto left = static_cast<double>(start_.max_iter - step.iteration - 1);
     const double per_iteration =
-        seconds * static_cast<double>(step.images) / static_cast<double>(images_);
+        pace.seconds * static_cast<double>(step.images) / static_cast<double>(pace.images);
     return text + ", ETA " + clock_text(left * per_iteration);
-  }
-
-  void print_outputs(const std::string& phase, const std::vector<Metric>& metrics) {
-    for (size_t i = 0; i < metrics.size(); ++i) {
-      const Metric& metric = metrics[i];
-      std::ostringstream out;
-      out << "    " << phase << " net output #" << i << ": " << metric.name << " = "
-          << static_cast<float>(metric.value);
-      if (metric.loss_weight != 0) {
-        out << " (* " << metric.loss_weight << " = "
-            << static_cast<float>(metric.loss_weight * metric.value) << " loss)";
-      }
-      line_(out.str());
-    }
   }
 
   LineSink line_;
   StartReport start_;
-  int64_t since_ = 0, images_ = 0;  // since the last line
-  double seconds_ = 0, data_seconds_ = 0;
+  int64_t since_ = 0;  // iteration of the last line
+  Pace pace_;          // since then
 };
 
 }  // namespace

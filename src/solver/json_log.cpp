@@ -1,15 +1,14 @@
-#include <glog/logging.h>
-
 #include <ctime>
-#include <fstream>
 
 #include "resnet/base/json.h"
 #include "resnet/solver/observer.h"
+#include "solver/log_file.h"
+#include "solver/log_values.h"
 
 namespace resnet {
 namespace {
 
-constexpr int kFormat = 1;  // of the lines; docs/formats.md
+constexpr int kFormat = 1;  // of the lines; docs/formats.md, docs/log.schema.json
 
 Json values(const std::vector<Metric>& metrics) {
   Json object;
@@ -19,7 +18,7 @@ Json values(const std::vector<Metric>& metrics) {
 
 class JsonLog : public Observer {
  public:
-  explicit JsonLog(const std::string& path) : path_(path), out_(path, std::ios::app) {}
+  explicit JsonLog(const std::string& path) : file_(path) {}
 
   void on_start(const StartReport& start) override {
     start_ = start;
@@ -42,27 +41,26 @@ class JsonLog : public Observer {
   }
 
   void on_step(const StepReport& step) override {
-    seconds_ += step.seconds;
-    data_seconds_ += step.data_seconds;
-    images_ += step.images;
-    const int64_t every = start_.display > 0 ? start_.display : start_.window;
-    if (every <= 0 || step.iteration % every != 0) return;
+    pace_.add(step);
+    if (!is_logged(start_, step.iteration)) return;
     Json line = event("step", step.iteration);
     line.set("epoch", step.epoch).set("lr", step.rate).set("loss", step.smoothed_loss);
     line.set("iteration_loss", step.loss).set("outputs", values(step.metrics));
-    if (seconds_ > 0) {
-      line.set("images_per_s", static_cast<double>(images_) / seconds_);
-      line.set("data_wait_share", data_seconds_ / seconds_);
+    if (step.error) line.set("train_error_top1", 100 * *step.error);
+    if (pace_.seconds > 0) {
+      line.set("images_per_s", pace_.images_per_s());
+      line.set("data_wait_share", pace_.data_share());
     }
     write(line);
-    seconds_ = data_seconds_ = 0;
-    images_ = 0;
+    pace_ = {};
   }
 
   void on_test(const TestReport& test) override {
     Json line = event("test", test.iteration);
     line.set("images", test.images).set("outputs", values(test.metrics));
+    if (const auto loss = loss_of(test.metrics)) line.set("loss", *loss);
     if (test.error) line.set("test_error_top1", 100 * *test.error);
+    if (test.error_top5) line.set("test_error_top5", 100 * *test.error_top5);
     write(line.set("best", test.best).set("seconds", test.seconds));
   }
 
@@ -99,19 +97,11 @@ class JsonLog : public Observer {
         .set("time", static_cast<int64_t>(std::time(nullptr)));
   }
 
-  void write(const Json& line) {
-    out_ << line.str() << std::endl;  // a killed run keeps what it logged
-    if (out_ || failed_) return;
-    failed_ = true;
-    LOG(WARNING) << path_ << ": cannot be written; the run goes on without it";
-  }
+  void write(const Json& line) { file_.write(line.str()); }
 
-  std::string path_;
-  std::ofstream out_;
-  bool failed_ = false;
+  LogFile file_;
   StartReport start_;
-  int64_t images_ = 0;  // since the last line
-  double seconds_ = 0, data_seconds_ = 0;
+  Pace pace_;  // since the last line
 };
 
 }  // namespace

@@ -193,6 +193,9 @@ void Solver::start() {
     if (parameter.learnable) report.parameters += parameter.shape.count();
   }
   report.resumed_from = resumed_from_;
+  for (const TestResult& test : history_.tests) {
+    if (test.iteration() == iter_) report.test = test;
+  }
   notify(&Observer::on_start, report);
   for (const std::string& warning : found.warnings) notify(&Observer::on_note, warning);
 }
@@ -278,6 +281,7 @@ void Solver::account_iteration(std::span<const std::vector<Metric>> batches, Ste
   report->loss = loss;
   report->smoothed_loss = *smoothed_loss();
   report->metrics = average.result();
+  report->error = error_of(report->metrics, train_accuracy_);
   report->images = batch_images();
 }
 
@@ -333,6 +337,7 @@ void Solver::record_test(const EvalResult& result) {
   report.records = test_->records();
   report.metrics = result.metrics;
   report.error = error_of(result.metrics, test_accuracy_);
+  report.error_top5 = error_of(result.metrics, accuracy_output(net_.param(), in_phase(TEST), 5));
   report.seconds = result.seconds;
   report.best = report.error && std::isfinite(total_loss(result.metrics)) &&
                 (!best_error_ || *report.error < *best_error_);

@@ -3,14 +3,10 @@
 
 #include <string>
 
+#include "markup.h"
 #include "test_report.h"
 
 namespace resnet::cli {
-
-// Text as HTML shows it; safe in attributes too.
-std::string escape(const std::string& text);
-// "12.30" with two digits.
-std::string fixed(double value, int digits);
 
 // Accuracy over confidence by bin, above the number of images in each bin.
 std::string reliability_diagram(const Calibration& calibration);

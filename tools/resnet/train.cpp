@@ -7,7 +7,6 @@
 
 #include "cli.h"
 #include "flags.h"
-#include "plot_curve.h"
 #include "problems.h"
 #include "report.h"
 #include "resnet/base/json.h"
@@ -15,6 +14,7 @@
 #include "resnet/io/files.h"
 #include "resnet/solver/solver.h"
 #include "resnet/solver/solver_files.h"
+#include "run_figure.h"
 #include "setup.h"
 
 DEFINE_string(
@@ -24,7 +24,14 @@ DEFINE_string(
 DEFINE_int32(max_iter, 0, "N: iterations; replaces the solver's");
 DEFINE_int32(shards, 1,
              "K: compute each batch as K equal parts, whose sums are added in a fixed order");
-DEFINE_string(curve, "", "FILE.png: at the end, draw loss and error over the iterations");
+DEFINE_string(curve, "",
+              "FILE.png|FILE.svg: at the end, draw loss and error over the iterations; `resnet "
+              "plot` draws them at any time");
+DEFINE_string(tensorboard, "", "DIR: also write event files for TensorBoard there");
+DEFINE_bool(tensorboard_histograms, false,
+            "with --tensorboard: histograms of every weight at each test and snapshot");
+DEFINE_string(caffe_log, "",
+              "FILE: also append Caffe's log lines to it, for scripts such as parse_log.py");
 DEFINE_int64(skip_bad, 0,
              "N: leave out up to N records that cannot be decoded, taking the image of the next "
              "position; more are an error");
@@ -47,7 +54,13 @@ void apply_flags(SolverParameter* param) {
     throw ConfigError(
         "--weights starts a new run and --snapshot goes on with one; give one of them");
   }
+  if (FLAGS_tensorboard_histograms && FLAGS_tensorboard.empty()) {
+    throw ConfigError("--tensorboard_histograms: give --tensorboard=DIR, too");
+  }
+  if (!FLAGS_curve.empty()) check_figure_name("--curve", FLAGS_curve);
 }
+
+std::string log_path(const std::string& prefix) { return prefix + ".log.jsonl"; }
 
 // What --snapshot names.
 std::optional<LoadedState> find_snapshot(const std::string& prefix) {
@@ -90,6 +103,23 @@ void fill_weights(Net& net, const SolverParameter& param, uint64_t seed) {
     for (const std::string& note : weights.notes) LOG(INFO) << note;
     LOG(INFO) << path << ": " << load_weights(net, weights, FLAGS_allow_missing).str();
   }
+}
+
+// The console, and the files that a run logs to.
+std::vector<std::unique_ptr<Observer>> open_logs(const std::string& prefix, const Net& net) {
+  std::vector<std::unique_ptr<Observer>> logs;
+  logs.push_back(console_observer());
+  if (FLAGS_dry_run) return logs;
+  logs.push_back(json_observer(log_path(prefix)));
+  if (!FLAGS_caffe_log.empty()) {
+    prepare_directory_of(FLAGS_caffe_log);
+    logs.push_back(caffe_log_observer(FLAGS_caffe_log));
+  }
+  if (!FLAGS_tensorboard.empty()) {
+    logs.push_back(
+        tensorboard_observer(FLAGS_tensorboard, FLAGS_tensorboard_histograms ? &net : nullptr));
+  }
+  return logs;
 }
 
 // Remembers what --json prints.
@@ -162,10 +192,9 @@ ExitCode run(const Operands&) {
   // Restore.
   SignalGuard signals;
   Summary summary;
-  const std::unique_ptr<Observer> console = console_observer();
-  const std::unique_ptr<Observer> log =
-      FLAGS_dry_run ? std::make_unique<Observer>() : json_observer(prefix + ".log.jsonl");
-  SolverSetup setup{files.param, prefix, seed, {console.get(), log.get(), &summary}, {}};
+  const std::vector<std::unique_ptr<Observer>> logs = open_logs(prefix, net);
+  SolverSetup setup{files.param, prefix, seed, {&summary}, {}};
+  for (const auto& log : logs) setup.observers.push_back(log.get());
   setup.poll = [&] { return signals.take(); };
   Solver solver(std::move(setup), net, *train, &*test);
   fill_weights(net, files.param, seed);
@@ -182,7 +211,7 @@ ExitCode run(const Operands&) {
   const Solver::Outcome outcome = solver.run();
   LOG(INFO) << "Memory: planned " << bytes_text(planned_bytes(net, net.session(TRAIN)))
             << ", held at most " << bytes_text(peak_bytes());
-  if (!FLAGS_curve.empty()) draw_curve(prefix + ".log.jsonl", FLAGS_curve);
+  if (!FLAGS_curve.empty()) draw_overview(log_path(prefix), FLAGS_curve);
   if (FLAGS_json) summary.print(net, seed);
   return outcome == Solver::Outcome::finished ? ExitCode::ok : ExitCode::interrupted;
 }
@@ -209,6 +238,9 @@ extern const Command kTrain = {
               {"skip_bad"},
               {"allow_missing"},
               {"curve"},
+              {"tensorboard"},
+              {"tensorboard_histograms"},
+              {"caffe_log"},
               {"dry_run"},
               {"json"}},
     .examples =

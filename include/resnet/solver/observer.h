@@ -24,6 +24,8 @@ struct StartReport {
   int64_t train_records = 0, test_records = 0;
   int64_t parameters = 0;  // learnable values
   std::string resumed_from;
+  // A test at `iteration` that the snapshot already knows of: it is not made again.
+  std::optional<TestResult> test;
 };
 
 struct StepReport {
@@ -32,6 +34,7 @@ struct StepReport {
   double loss = 0;           // of this iteration
   double smoothed_loss = 0;  // over the last average_loss iterations
   std::vector<Metric> metrics;
+  std::optional<double> error;           // of this iteration: share of images, 0 to 1
   int64_t images = 0;                    // of this iteration
   double epoch = 0;                      // images seen over records, this iteration included
   double seconds = 0, data_seconds = 0;  // of the iteration, and of it spent on data
@@ -41,7 +44,7 @@ struct TestReport {
   int64_t iteration = 0;
   int64_t images = 0, records = 0;
   std::vector<Metric> metrics;
-  std::optional<double> error;  // share of images, 0 to 1
+  std::optional<double> error, error_top5;  // shares of images, 0 to 1
   bool best = false;
   double seconds = 0;
 };
@@ -80,8 +83,20 @@ class Observer {
 using LineSink = std::function<void(const std::string&)>;
 std::unique_ptr<Observer> console_observer(LineSink line = {});
 
-// One JSON object a line, appended to `path`; docs/formats.md lists the keys. A line that cannot be
-// written is reported once in the log; the run goes on.
+// One JSON object a line, appended to `path`; docs/formats.md lists the keys, docs/log.schema.json
+// describes them to programs. A line that cannot be written is reported once in the log; the run
+// goes on.
 std::unique_ptr<Observer> json_observer(const std::string& path);
+
+// What Caffe would log, appended to `path` as glog writes it, for scripts that read Caffe's logs
+// (its tools/extra/parse_log.py). Nothing of ours is between. Failures as above.
+std::unique_ptr<Observer> caffe_log_observer(const std::string& path);
+
+// A new event file for TensorBoard in `directory` for each run, resumed or not; docs/formats.md
+// lists the tags. `net`, which must outlive the observer, gives histograms of its weights at each
+// test and snapshot; null for none. on_start throws DataError when the file cannot be created;
+// later failures as above.
+std::unique_ptr<Observer> tensorboard_observer(const std::string& directory,
+                                               const Net* net = nullptr);
 
 }  // namespace resnet
