@@ -2,11 +2,13 @@
 # Installs the system packages that building and testing needs, on Debian 12 or later and Ubuntu 22.04
 # or later. Does nothing when all are there.
 #
-# usage: tools/setup.sh [--dev] [--cuda] [--dry-run]
+# usage: tools/setup.sh [--dev] [--cuda] [--python] [--dry-run]
 #   --dev      also what tools/dev/check.sh and tools/package.sh need: clang-format, clang-tidy, shellcheck,
 #              patchelf
 #   --cuda     also what building the CUDA backend needs: fetches the headers of cudnn-frontend to
 #              build/third_party (no root, no Python needed), and says what else is missing
+#   --python   also a Python in build/python with packages from PyPI that some tests compare with: numpy,
+#              safetensors, onnx, onnxruntime, tensorboard (no root needed); tests skip what is not there
 #   --dry-run  print the command instead of running it
 set -euo pipefail
 # shellcheck source=tools/common.sh
@@ -20,10 +22,12 @@ packages=(
 )
 dry_run=false
 cuda=false
+python=false
 for argument in "$@"; do
   case $argument in
     --dev) packages+=(clang-format clang-tidy shellcheck patchelf) ;;
     --cuda) cuda=true ;;
+    --python) python=true ;;
     --dry-run) dry_run=true ;;
     -h | --help)
       usage
@@ -104,6 +108,33 @@ set_up_cuda() {
   fetch_frontend
   report_cuda
 }
+
+python_packages=(numpy safetensors onnx onnxruntime tensorboard)
+python_folder=$(cd "$(dirname "$0")/.." && pwd)/build/python
+
+set_up_python() {
+  if [[ $(cat "$python_folder/packages" 2>/dev/null) == "${python_packages[*]}" ]]; then
+    echo "setup: $python_folder has ${python_packages[*]}"
+    return
+  fi
+  echo "setup: installing ${python_packages[*]} to $python_folder"
+  local install=("$python_folder/bin/python" -m pip install --quiet --disable-pip-version-check
+    --timeout 15 --retries 2 --only-binary=:all: "${python_packages[@]}")
+  if $dry_run; then
+    echo "python3 -m venv $python_folder"
+    echo "${install[*]}"
+    return
+  fi
+  mkdir -p "$(dirname "$python_folder")"
+  if ! python3 -m venv "$python_folder" </dev/null || ! "${install[@]}" </dev/null; then
+    echo "setup.sh: cannot make $python_folder: it takes python3 with the module venv (Debian: python3-venv) and" \
+      "a way to PyPI" >&2
+    return 1
+  fi
+  echo "${python_packages[*]}" >"$python_folder/packages"
+}
+
+if $python; then set_up_python; fi
 
 if $cuda && command -v cmake >/dev/null; then  # before what needs root
   set_up_cuda

@@ -7,6 +7,7 @@
 #   --full         also the long tests (label `slow`, and RESNET_SLOW_TESTS=1)
 #   --only=REGEX   only the ctest tests whose names match
 #   --no-setup     do not look for missing packages
+# Tests that compare with Python packages use the interpreter $RESNET_PYTHON, or else build/python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/common.sh
@@ -52,6 +53,9 @@ if $setup && [[ ${RESNET_CUDA:-AUTO} != OFF ]] && { [[ ${RESNET_CUDA:-} == ON ]]
     [[ ${RESNET_CUDA:-} != ON ]] || exit 1
     echo "== the CUDA backend is not built: cudnn-frontend could not be fetched"
   fi
+fi
+if $setup && [[ -z ${RESNET_PYTHON:-} ]] && ! tools/setup.sh --python; then
+  echo "== tests that compare with Python packages are skipped: they could not be installed"
 fi
 stage build tools/build.sh "$preset"
 echo "== test"

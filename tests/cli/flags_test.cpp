@@ -31,8 +31,9 @@ TEST_F(Flags, HelpOfEveryCommandIsComplete) {
   const RunResult all = run({"--help"});
   EXPECT_EQ(all.code, 0);
   const std::vector<std::string> names = command_names(all.out);
-  for (const char* name : {"train", "test", "predict", "extract", "define", "convert", "mean",
-                           "show", "summary", "plan", "bn-stats", "time", "info"}) {
+  for (const char* name :
+       {"train", "test", "predict", "extract", "define", "convert", "mean", "show", "summary",
+        "plan", "bn-stats", "time", "import", "export", "info"}) {
     EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
   }
   for (const std::string& name : names) {

@@ -50,7 +50,7 @@ BEGIN {
   library["lmdb.h"] = " data tools "
   library["jpeglib.h"] = " data tools "
   library["jerror.h"] = " data "
-  library["zlib.h"] = " data "
+  library["zlib.h"] = " data exchange "
   library["gflags/"] = " tools "
   library["omp.h"] = " base "
   library["cuda"] = " backends/cuda base "  # base: 16-bit types on the device (half.h)

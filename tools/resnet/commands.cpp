@@ -5,12 +5,12 @@
 namespace resnet::cli {
 
 extern const Command kTrain, kTest, kPredict, kExtract, kDefine, kConvert, kMean, kShow, kSummary,
-    kPlan, kBnStats, kTime, kInfo;
+    kPlan, kBnStats, kTime, kImport, kExport, kInfo;
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> all = {
-      &kTrain, &kTest,    &kPredict, &kExtract, &kDefine, &kConvert, &kMean,
-      &kShow,  &kSummary, &kPlan,    &kBnStats, &kTime,   &kInfo,
+      &kTrain,   &kTest, &kPredict, &kExtract, &kDefine, &kConvert, &kMean, &kShow,
+      &kSummary, &kPlan, &kBnStats, &kTime,    &kImport, &kExport,  &kInfo,
   };
   return all;
 }

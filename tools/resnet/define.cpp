@@ -24,6 +24,10 @@ DEFINE_string(stages, "", "N,N,..: imagenet: blocks in each stage, in place of -
 DEFINE_string(block, "basic", "basic|bottleneck: imagenet: the blocks of --stages");
 DEFINE_string(stride_in, "1x1",
               "1x1|3x3: imagenet: the convolution of a bottleneck that halves the image");
+DEFINE_string(
+    pool1, "published",
+    "published|padded: imagenet: pool1's windows begin with the image, or a pixel before it as "
+    "torchvision's do");
 DEFINE_int32(classes, 0, "K: classes (default 10, imagenet 1000)");
 DEFINE_int32(iter_size, 1, "N: imagenet: passes an update; without --batch each has 256/N images");
 DEFINE_int32(
@@ -63,7 +67,8 @@ void refuse_flags(std::initializer_list<const char*> flags) {
 }
 
 CifarNet cifar_net() {
-  refuse_flags({"stages", "block", "stride_in", "iter_size", "group_size", "schedule", "batch"});
+  refuse_flags(
+      {"stages", "block", "stride_in", "pool1", "iter_size", "group_size", "schedule", "batch"});
   if (!given("depth")) throw ConfigError("--depth is missing: the weighted layers, 6n+2");
   CifarNet net;
   net.depth = FLAGS_depth;
@@ -137,6 +142,7 @@ ImageNetNet read_imagenet_net() {
   ImageNetNet net = given("stages") ? net_of_stages() : imagenet_net(FLAGS_depth);
   if (given("shortcut")) net.shortcut = parse_shortcut(FLAGS_shortcut);
   net.stride_in_3x3 = is_second("stride_in", FLAGS_stride_in, "1x1", "3x3");
+  net.pad_pool1 = is_second("pool1", FLAGS_pool1, "published", "padded");
   if (given("classes")) net.classes = FLAGS_classes;
   net.iter_size = FLAGS_iter_size;
   if (given("batch")) {
@@ -193,6 +199,7 @@ extern const Command kDefine = {
          {"stages"},
          {"block"},
          {"stride_in"},
+         {"pool1"},
          {"classes"},
          {"batch", "N: imagenet: images a pass (default 256 / iter_size)"},
          {"iter_size"},

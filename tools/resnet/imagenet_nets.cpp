@@ -55,7 +55,8 @@ std::string write_body(NetWriter& writer, const ImageNetNet& net) {
   std::string blob =
       writer.relu(writer.convolution({"conv1", "bn_conv1", "scale_conv1"}, "data", kFilters, 7, 2));
   writer.layer("Pooling", "pool1", {blob}, {"pool1"},
-               {"pooling_param { pool: MAX kernel_size: 3 stride: 2 }"});
+               {std::string("pooling_param { pool: MAX kernel_size: 3 stride: 2") +
+                (net.pad_pool1 ? " pad: 1 round_mode: FLOOR }" : " }")});
   blob = "pool1";
   int side = kImage / 4, channels = kFilters;
   for (int stage = 0; stage < static_cast<int>(net.stages.size()); ++stage) {
@@ -142,6 +143,7 @@ std::string heading(const ImageNetNet& net, const std::string& what) {
   }
   command += " --shortcut=" + letter(net.shortcut);
   if (net.stride_in_3x3) command += " --stride_in=3x3";
+  if (net.pad_pool1) command += " --pool1=padded";
   const auto add = [&](const char* flag, int value, int usual) {
     if (value != usual) command += std::string(" --") + flag + "=" + std::to_string(value);
   };

@@ -14,6 +14,8 @@ struct ImageNetNet {
   ResidualBlock::Type block = ResidualBlock::Type::basic;
   Shortcut shortcut = Shortcut::a;
   bool stride_in_3x3 = false;  // of bottlenecks; the paper's stride is in the first 1x1
+  // pool1's windows begin a pixel before the image, as torchvision's; else with it, as in the published nets.
+  bool pad_pool1 = false;
   int classes = 1000;
   int batch = 256;      // images a pass
   int iter_size = 1;    // passes an update

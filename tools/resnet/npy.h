@@ -1,4 +1,4 @@
-// Arrays in NumPy's .npy files (format versions 1 and 2).
+// Arrays in NumPy's .npy files.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace resnet::cli {
 
-// Reads an array of 4- or 8-byte floats, or of bytes, in C order. Throws DataError.
+// Reads an array of any of the types of parse_npy(). Throws DataError.
 HostArray read_npy(const std::string& path);
 
 // Writes a vector of int64. Throws DataError.
