@@ -48,8 +48,14 @@ void log_accepted(const std::string& path, const std::vector<text::AcceptedField
   const std::lock_guard<std::mutex> lock(mutex);
   for (const text::AcceptedField& f : fields) {
     if (!logged.insert(f.field).second) continue;
-    LOG(INFO) << path << ":" << f.line << ": " << f.field
-              << " is accepted without effect: " << text::accepted_reason(f.field);
+    const std::string line = path + ":" + std::to_string(f.line) + ": " + f.field +
+                             (f.of_fork ? ", a field of a fork of Caffe," : "") +
+                             " is accepted without effect: " + std::string(f.reason);
+    if (f.of_fork) {
+      LOG(WARNING) << line;
+    } else {
+      LOG(INFO) << line;
+    }
   }
 }
 
