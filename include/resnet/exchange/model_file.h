@@ -14,11 +14,13 @@ namespace resnet {
 
 struct ModelFile {
   std::string path;
-  NetParameter net;    // an Input layer for one image, then the layers up to the scores; without blobs
-  std::string input;   // blob that takes images (N,C,H,W)
-  std::string scores;  // blob with the probabilities of the classes (N,classes,1..), after a Softmax
-  Shape image;         // (C,H,W) of one input
-  WeightSet weights;   // for load_weights(); names and blobs as the file has them
+  NetParameter
+      net;  // an Input layer for one image, then the layers up to the scores; without blobs
+  std::string input;  // blob that takes images (N,C,H,W)
+  std::string
+      scores;         // blob with the probabilities of the classes (N,classes,1..), after a Softmax
+  Shape image;        // (C,H,W) of one input
+  WeightSet weights;  // for load_weights(); names and blobs as the file has them
   // How an image file becomes input (Transformer takes it). Where the file does not say, has_preprocessing
   // is false and images are scaled to `image`, B,G,R, without a mean.
   Preprocessing preprocessing;
