@@ -262,7 +262,7 @@ std::string first_record(const std::string& path) {
   MDB_val key, value;
   EXPECT_EQ(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
   EXPECT_EQ(std::string(static_cast<const char*>(key.mv_data), key.mv_size), "00000000_image0");
-  const std::string bytes(static_cast<const char*>(value.mv_data), value.mv_size);
+  std::string bytes(static_cast<const char*>(value.mv_data), value.mv_size);
   mdb_cursor_close(cursor);
   mdb_txn_abort(transaction);
   mdb_env_close(environment);
