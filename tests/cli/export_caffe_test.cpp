@@ -29,7 +29,7 @@ TEST_F(ExportCaffe, WritesWhatClassificationReads) {
   const RunResult run =
       files_.run_ok({"export", "--quiet", "--format=caffe", "--model=net.prototxt", kWeights,
                      "--labels=labels.txt", "--output=out/net.caffemodel"});
-  EXPECT_NE(run.out.find("out/net.prototxt: the net for use"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("out/net_deploy.prototxt: the net for use"), std::string::npos) << run.out;
   EXPECT_NE(run.out.find("largest difference"), std::string::npos);
   EXPECT_EQ(files_.read("out/net_labels.txt"), "red\ngreen\nblue\n");
   const MeanImage mean = read_mean(files_.path("out/net_mean.binaryproto"));
@@ -37,7 +37,7 @@ TEST_F(ExportCaffe, WritesWhatClassificationReads) {
   EXPECT_EQ(mean.values[100], 128);
   EXPECT_FALSE(read_caffemodel(files_.path("out/net.caffemodel")).ours);
   // What Caffe would do by hand is what is stored with our weights.
-  EXPECT_EQ(predict({"--model=out/net.prototxt", "--weights=out/net.caffemodel",
+  EXPECT_EQ(predict({"--model=out/net_deploy.prototxt", "--weights=out/net.caffemodel",
                      "--mean=out/net_mean.binaryproto", "--scale=0.0078125",
                      "--labels=out/net_labels.txt"}),
             predict({"--model=deploy.prototxt", kWeights, "--labels=labels.txt"}));
@@ -70,6 +70,22 @@ TEST_F(ExportCaffe, NamesWhatCaffeLacks) {
     EXPECT_NE(run.err.find(part), std::string::npos) << part << " in " << run.err;
   }
   EXPECT_FALSE(files_.has("out/net.caffemodel"));
+}
+
+TEST_F(ExportCaffe, ReplacesNothingOfOthers) {
+  files_.write("net_deploy.prototxt", files_.read("deploy.prototxt"));
+  const std::vector<std::string> command = {"export", "--quiet", "--format=caffe", kWeights,
+                                            "--output=net.caffemodel"};
+  expect_failure(files_.run(command), 2, {"net_deploy.prototxt", "not written by export"});
+  std::vector<std::string> itself = command;
+  itself.back() = "--output=snap/tiny_iter_4.caffemodel";
+  expect_failure(files_.run(itself), 2, {"tiny_iter_4.caffemodel", "the command reads it"});
+  itself.back() = "--output=snap/tiny.caffemodel";
+  itself.push_back("--snapshot=snap/tiny_iter_4.solverstate");
+  expect_failure(files_.run(itself), 2, {"tiny_iter_4.solverstate", "the command reads it"});
+  std::filesystem::remove(files_.path("net_deploy.prototxt"));
+  files_.run_ok(command);
+  files_.run_ok(command);  // its own files it replaces
 }
 
 TEST_F(ExportCaffe, OneFileIsEnough) {

@@ -1,7 +1,9 @@
 // Format `caffe` of `resnet export`: weights and net as BVLC Caffe reads them, with the mean image and the
 // names of the classes as its classification programs do; with --snapshot also what training goes on from.
 #include <cstdio>
+#include <filesystem>
 #include <optional>
+#include <string_view>
 
 #include "export.h"
 #include "export_net.h"
@@ -14,6 +16,7 @@
 #include "resnet/io/prototxt.h"
 #include "resnet/io/snapshot.h"
 
+DECLARE_string(mean);
 DECLARE_string(snapshot);
 
 namespace resnet::cli {
@@ -25,11 +28,40 @@ std::string stem_of(const std::string& output) {
   return output.ends_with(suffix) ? output.substr(0, output.size() - suffix.size()) : output;
 }
 
+constexpr std::string_view kFirstLine = "# Written by: resnet export --format=caffe\n";
+
+// Throws ConfigError for a file that somebody else wrote, or that the command reads.
+void require_free(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;
+  for (const std::string& read :
+       {FLAGS_model, FLAGS_solver, FLAGS_weights, FLAGS_snapshot, FLAGS_labels, FLAGS_mean}) {
+    if (!read.empty() && fs::equivalent(path, read, ignored)) {
+      throw ConfigError(path +
+                        ": would be replaced, but the command reads it; choose another --output");
+    }
+  }
+  if (path.ends_with(".prototxt") && !read_file(path).starts_with(kFirstLine)) {
+    throw ConfigError(path + ": is there and was not written by export; choose another --output");
+  }
+}
+
 // Writes files beside the weights, and keeps what is to be said about them.
 class Sidecars {
  public:
-  explicit Sidecars(const std::string& output) : stem_(stem_of(output)) {}
+  explicit Sidecars(const std::string& output) : stem_(stem_of(output)) {
+    require_free(output);
+    for (const char* end : {"_deploy.prototxt", "_train_val.prototxt", "_solver.prototxt",
+                            "_labels.txt", "_mean.binaryproto"}) {
+      require_free(stem_ + end);
+    }
+  }
 
+  std::string write_prototxt(const std::string& end, const std::string& text,
+                             const std::string& what) {
+    return write_text(end, std::string(kFirstLine) + text, what);
+  }
   std::string write_text(const std::string& end, const std::string& text, const std::string& what) {
     write_file_atomic(stem_ + end, {text});
     notes.push_back(stem_ + end + ": " + what);
@@ -84,6 +116,7 @@ struct TrainingFiles {
   std::optional<SolverParameter> solver;
 };
 
+// Files name each other by their paths from here: Caffe seeks them in its working directory.
 TrainingFiles training_files(const std::string& stem) {
   const LoadedState loaded = read_solverstate(FLAGS_snapshot);
   NetParameter own;
@@ -93,8 +126,10 @@ TrainingFiles training_files(const std::string& stem) {
   }
   TrainingFiles files;
   files.paths = snapshot_paths(stem, loaded.state.iter());
+  require_free(files.paths.state);
+  require_free(files.paths.model);
   files.net = to_caffe(own);
-  files.state = to_caffe(loaded.state, own, base_name(files.paths.model));
+  files.state = to_caffe(loaded.state, own, files.paths.model);
   if (FLAGS_solver.empty()) return files;
   SolverParameter solver = read_solver_prototxt(FLAGS_solver);
   solver.clear_train_net();
@@ -102,7 +137,7 @@ TrainingFiles training_files(const std::string& stem) {
   solver.clear_net_param();
   solver.clear_train_net_param();
   solver.clear_test_net_param();
-  solver.set_net(base_name(stem) + "_train_val.prototxt");
+  solver.set_net(stem + "_train_val.prototxt");
   files.solver = to_caffe(solver);
   return files;
 }
@@ -111,9 +146,10 @@ void write(const TrainingFiles& training, Sidecars* files) {
   write_caffe(training.paths.model, training.net);
   write_caffe(training.paths.state, training.state);
   files->notes.push_back(training.paths.state + ": the snapshot, with " + training.paths.model);
-  files->write_text("_train_val.prototxt", caffe_prototxt(training.net), "the net for training");
+  files->write_prototxt("_train_val.prototxt", caffe_prototxt(training.net),
+                        "the net for training");
   if (!training.solver) return;
-  files->write_text("_solver.prototxt", format_prototxt(*training.solver), "the solver");
+  files->write_prototxt("_solver.prototxt", format_prototxt(*training.solver), "the solver");
 }
 
 ExportResult write(const ExportJob& job) {
@@ -125,7 +161,8 @@ ExportResult write(const ExportJob& job) {
   if (!FLAGS_snapshot.empty()) training = training_files(files.stem());
 
   write_caffe(job.output, caffe);
-  const std::string net = files.write_text(".prototxt", caffe_prototxt(caffe), "the net for use");
+  const std::string net =
+      files.write_prototxt("_deploy.prototxt", caffe_prototxt(caffe), "the net for use");
   if (job.preprocessing) write_preprocessing(*job.preprocessing, image_shape_of(own), &files);
   if (training) write(*training, &files);
   ExportResult result =
