@@ -58,7 +58,7 @@ const std::vector<ForkField>& table() {
       {"LayerParameter.debug", "", "this program has its own log", ""},
       {"ConvolutionParameter.cudnn_convolution_algo_seeker", "", kCudnn, ""},
       {"ConvolutionParameter.conv_algos_override", "", kCudnn, ""},
-      {"BatchNormParameter.scale_bias", "false", kOff, kScale},
+      {kScaleBias, "false", kOff, kScale},
       {"BatchNormParameter.scale_filler", kNone, "", kScale},
       {"DataParameter.threads", "", "--loader_threads sets the threads", ""},
       {"DataParameter.parser_threads", "", "--loader_threads sets the threads", ""},

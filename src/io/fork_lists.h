@@ -17,6 +17,10 @@ struct ForkField {
   std::string_view instead;  // what to do about other values
 };
 
+// With this in a net's own text, a layer has gamma and beta: a Scale layer is added behind it.
+constexpr std::string_view kScaleBias = "BatchNormParameter.scale_bias";
+constexpr std::string_view kScaleAdded = "a Scale layer is added behind, which does this";
+
 // The entry of a name; nullptr if no fork that is known here has it.
 const ForkField* fork_field(std::string_view name);
 

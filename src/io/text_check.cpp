@@ -178,7 +178,11 @@ class Checker {
     }
     std::string text = value.text;
     if (value.type == Tokenizer::TYPE_STRING) Tokenizer::ParseString(value.text, &text);
-    if (is_harmless(fork, text)) {
+    if (fork.name == kScaleBias && text == "true" && stack_.size() == 3 &&
+        root_->name() == "NetParameter") {
+      report_.scaled_layers.push_back(static_cast<int>(report_.layer_lines.size()) - 1);
+      report_.accepted.push_back({std::string(fork.name), name.line + 1, kScaleAdded, true});
+    } else if (is_harmless(fork, text)) {
       report_.accepted.push_back({std::string(fork.name), name.line + 1, fork.reason, true});
     } else {
       problem(name, "field '" + name.text + "' of a fork of Caffe is not supported" +

@@ -30,7 +30,8 @@ struct Report {
   std::vector<AcceptedField> accepted;
   // Bytes [begin, end) of what is not to be parsed: fields with problems, and those of forks.
   std::vector<std::pair<size_t, size_t>> bad_ranges;
-  std::vector<int> layer_lines;  // lines of the fields called `layer` of the outermost message
+  std::vector<int> layer_lines;    // lines of the fields called `layer` of the outermost message
+  std::vector<int> scaled_layers;  // of these, those that NVIDIA's scale_bias gives gamma and beta
 };
 
 // Groups may be nested this deep.

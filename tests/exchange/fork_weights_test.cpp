@@ -4,6 +4,7 @@
 #include "io/io_test_util.h"
 #include "net/small_nets.h"
 #include "resnet/eval/weights.h"
+#include "resnet/io/prototxt.h"
 
 namespace resnet::testing {
 namespace {
@@ -59,15 +60,17 @@ WeightSet digits() {
   return set;
 }
 
-std::vector<float> output(const WeightSet& weights) {
-  Net net(parse_net(with_scale()), std::shared_ptr<Backend>(make_backend("reference")), {}, {}, {});
+std::vector<float> output(const WeightSet& weights, const std::string& text = with_scale(),
+                          const std::string& blob = "scaled") {
+  Net net(parse_net_prototxt(text), std::shared_ptr<Backend>(make_backend("reference")), {}, {},
+          {});
   const LoadReport report = load_weights(net, weights);
   EXPECT_EQ(report.matched, 6);
   EXPECT_EQ(report.matched_names.size(), 6U);
-  Session& session = net.session(TEST, 1, {}, {"scaled"});
+  Session& session = net.session(TEST, 1, {}, {blob});
   fill_inputs(net, session, 3);
   net.forward(session);
-  return net.read(session, "scaled").data;
+  return net.read(session, blob).data;
 }
 
 std::string error(const std::string& net_text, const WeightSet& weights) {
@@ -80,6 +83,10 @@ TEST(ForkWeights, GammaAndBetaGoToTheScaleLayer) {
   const std::vector<float> wanted = output(caffes());
   EXPECT_EQ(output(forks()), wanted);
   EXPECT_EQ(output(digits()), wanted);
+  // In a net as NVIDIA's Caffe has it, too.
+  std::string nvidias = kNet;
+  nvidias.insert(nvidias.rfind('}'), "batch_norm_param { scale_bias: true } ");
+  EXPECT_EQ(output(forks(), nvidias, "normed"), wanted);
 }
 
 TEST(ForkWeights, WithoutAPlaceForThemTheyAreRefused) {

@@ -94,10 +94,13 @@ TEST(ForkFields, ThatChangeResultsAreRefusedWithWhatToDo) {
             "a.prototxt:1:1: field 'default_forward_type' of a fork of Caffe is not supported with "
             "this value: for 16 bits write math: FLOAT16 or BFLOAT16 in the solver (or --math) and "
             "remove it");
-  EXPECT_EQ(net_error("layer {\n  batch_norm_param { scale_bias: true }\n}"),
-            "a.prototxt:2:22: field 'scale_bias' of a fork of Caffe is not supported with this "
-            "value: add a Scale layer with bias_term: true behind the BatchNorm, which takes the "
-            "weights, too");
+  EXPECT_EQ(
+      net_error("layer {\n  batch_norm_param { scale_filler { value: 2 } }\n}"),
+      "a.prototxt:2:22: field 'scale_filler' of a fork of Caffe is not supported: add a Scale "
+      "layer with bias_term: true behind the BatchNorm, which takes the weights, too");
+  EXPECT_NE(solver_error("net_param { layer { batch_norm_param { scale_bias: true } } }")
+                .find("add a Scale layer"),
+            std::string::npos);
   EXPECT_EQ(
       net_error("layer { transform_param { random_resize_param { min_size: 256 } } }"),
       "a.prototxt:1:27: field 'random_resize_param' of a fork of Caffe is not supported: write "
@@ -118,6 +121,28 @@ TEST(ForkFields, ThatChangeResultsAreRefusedWithWhatToDo) {
       "}");
   EXPECT_EQ(source.problems.size(), 3U);
   EXPECT_EQ(source.net.layer(0).name(), "l");
+}
+
+// NVIDIA's nets have gamma and beta in the BatchNorm.
+TEST(ForkFields, ScaleBiasBecomesAScaleLayer) {
+  const Warnings warnings;
+  const NetSource source = parse_net_source(
+      "layer { name: 'a' type: 'ReLU' bottom: 'x' top: 'a' }\n"
+      "layer { name: 'a/bn' type: 'BatchNorm' bottom: 'a' top: 'b' include { phase: TEST }\n"
+      "  batch_norm_param { scale_bias: true eps: 1e-4 } }\n"
+      "layer { name: 'c' type: 'ReLU' bottom: 'b' top: 'c' }",
+      "a.prototxt");
+  EXPECT_TRUE(source.problems.empty());
+  ASSERT_EQ(source.net.layer_size(), 4);
+  const LayerParameter& scale = source.net.layer(2);
+  EXPECT_EQ(scale.name(), "a/bn/scale");
+  EXPECT_EQ(scale.type(), "Scale");
+  EXPECT_EQ(scale.bottom(0), "b");
+  EXPECT_EQ(scale.top(0), "b");
+  EXPECT_TRUE(scale.scale_param().bias_term());
+  EXPECT_EQ(scale.include(0).phase(), TEST);
+  EXPECT_EQ(source.where(2), "a.prototxt:2");
+  EXPECT_EQ(source.where(3), "a.prototxt:4");
 }
 
 // A field of the forks is none of resnet.proto, but for values of enums.
