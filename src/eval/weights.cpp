@@ -1,8 +1,11 @@
 #include "resnet/eval/weights.h"
 
+#include <glog/logging.h>
+
 #include <map>
 #include <set>
 
+#include "eval/fork_batch_norm.h"
 #include "resnet/base/error.h"
 
 namespace resnet {
@@ -29,17 +32,33 @@ std::string LoadReport::str() const {
          part(unused.size(), "layers unused", unused);
 }
 
+std::string LoadReport::details() const {
+  std::string text;
+  const auto add = [&](const char* what, const std::vector<std::string>& names) {
+    for (const std::string& name : names) text += (text.empty() ? "" : "\n") + (what + name);
+  };
+  add("matched: ", matched_names);
+  add("missing in the file: ", missing);
+  add("of another shape: ", mismatched);
+  add("unused: ", unused);
+  return text;
+}
+
 LoadReport load_weights(Net& net, const WeightSet& weights, bool allow_missing) {
-  std::map<std::pair<std::string, int>, const NamedBlob*> blobs;
+  BlobIndex blobs;
   for (const NamedBlob& blob : weights.blobs) blobs[{blob.layer, blob.index}] = &blob;
+  std::deque<NamedBlob> own;
+  split_batch_norms(net.param(), weights.path, &blobs, &own);
 
   LoadReport report;
   std::set<std::string> layers;
+  std::set<std::pair<std::string, int>> known;
   std::vector<std::pair<int, const NamedBlob*>> fitting;
   const std::vector<Parameter>& parameters = net.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& parameter = parameters[i];
     layers.insert(parameter.layer);
+    known.insert({parameter.layer, parameter.blob});
     const auto found = blobs.find({parameter.layer, parameter.blob});
     if (found == blobs.end()) {
       report.missing.push_back(parameter.name());
@@ -47,8 +66,14 @@ LoadReport load_weights(Net& net, const WeightSet& weights, bool allow_missing) 
       report.mismatched.push_back(parameter.name() + " (file " + found->second->shape.str() +
                                   ", net " + parameter.shape.str() + ")");
     } else {
+      report.matched_names.push_back(parameter.name());
       fitting.emplace_back(static_cast<int>(i), found->second);
     }
+  }
+  for (const auto& [place, blob] : blobs) {
+    if (layers.count(place.first) == 0 || known.count(place) > 0) continue;
+    report.mismatched.push_back(place.first + "/blob " + std::to_string(place.second) + " (file " +
+                                blob->shape.str() + ", net none)");
   }
   for (const NamedBlob& blob : weights.blobs) {
     const bool seen = !report.unused.empty() && report.unused.back() == blob.layer;
@@ -56,6 +81,7 @@ LoadReport load_weights(Net& net, const WeightSet& weights, bool allow_missing) 
   }
   report.matched = static_cast<int>(fitting.size());
 
+  VLOG(1) << weights.path << ":\n" << report.details();
   const bool complete = report.missing.empty() && report.mismatched.empty();
   if (!complete && (!allow_missing || fitting.empty())) {
     throw DataError(

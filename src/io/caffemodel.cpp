@@ -53,6 +53,7 @@ WeightSet parse_caffemodel(std::string_view bytes, const std::string& path) {
   }
   set.net_name = file.name();
   if (file.has_preprocessing()) set.preprocessing = file.preprocessing();
+  if (file.has_training()) set.training = file.training();
   if (set.ours) {
     set.run_id = file.file_header().run_id();
     set.checksum = file.file_checksum();

@@ -37,6 +37,7 @@ constexpr Entry kRefused[] = {
      "upgrade_net_proto_text, then use 'layer'"},
     {"NetParameter.file_header", kFile},
     {"NetParameter.file_checksum", kFile},
+    {"NetParameter.training", kFile},
     {"LayerParameter.blobs", "weights belong to a .caffemodel file: remove it"},
     {"FillerParameter.sparse", "sparse filling is not supported: remove it"},
     {"DataParameter.rand_skip",

@@ -48,8 +48,14 @@ void log_accepted(const std::string& path, const std::vector<text::AcceptedField
   const std::lock_guard<std::mutex> lock(mutex);
   for (const text::AcceptedField& f : fields) {
     if (!logged.insert(f.field).second) continue;
-    LOG(INFO) << path << ":" << f.line << ": " << f.field
-              << " is accepted without effect: " << text::accepted_reason(f.field);
+    const std::string line = path + ":" + std::to_string(f.line) + ": " + f.field +
+                             (f.of_fork ? ", a field of a fork of Caffe," : "") +
+                             " is accepted without effect: " + std::string(f.reason);
+    if (f.of_fork) {
+      LOG(WARNING) << line;
+    } else {
+      LOG(INFO) << line;
+    }
   }
 }
 
@@ -65,9 +71,33 @@ void refuse_foreign(std::string_view text, const std::string& path) {
   }
 }
 
+// Adds the Scale layers that stand for NVIDIA's scale_bias behind these layers; they lie on the same lines.
+void add_scale_layers(const std::vector<int>& scaled, NetParameter* net, std::vector<int>* lines) {
+  const NetParameter given = *net;
+  const std::vector<int> given_lines = *lines;
+  net->clear_layer();
+  lines->clear();
+  for (int i = 0; i < given.layer_size(); ++i) {
+    const LayerParameter& layer = given.layer(i);
+    *net->add_layer() = layer;
+    lines->push_back(given_lines[static_cast<size_t>(i)]);
+    if (std::find(scaled.begin(), scaled.end(), i) == scaled.end() || layer.top_size() == 0)
+      continue;
+    LayerParameter* scale = net->add_layer();
+    scale->set_name(layer.name() + "/scale");
+    scale->set_type("Scale");
+    scale->add_bottom(layer.top(0));
+    scale->add_top(layer.top(0));
+    scale->mutable_scale_param()->set_bias_term(true);
+    *scale->mutable_include() = layer.include();
+    *scale->mutable_exclude() = layer.exclude();
+    lines->push_back(lines->back());
+  }
+}
+
 // Parses what is good in the text and returns what is not.
 std::vector<std::string> parse(std::string_view text, const std::string& path, Message* message,
-                               std::vector<int>* layer_lines) {
+                               std::vector<int>* layer_lines, std::vector<int>* scaled = nullptr) {
   refuse_foreign(text, path);
   const text::Report report = text::check_text(text, *message->GetDescriptor());
   std::vector<std::string> problems;
@@ -93,6 +123,7 @@ std::vector<std::string> parse(std::string_view text, const std::string& path, M
   }
   log_accepted(path, report.accepted);
   if (layer_lines) *layer_lines = report.layer_lines;
+  if (scaled) *scaled = report.scaled_layers;
   return problems;
 }
 
@@ -123,7 +154,11 @@ std::string NetSource::where(int i) const {
 NetSource parse_net_source(std::string_view text, const std::string& name) {
   NetSource source;
   source.path = name;
-  source.problems = parse(text, name, &source.net, &source.layer_line);
+  std::vector<int> scaled;
+  source.problems = parse(text, name, &source.net, &source.layer_line, &scaled);
+  if (source.problems.empty() && !scaled.empty()) {
+    add_scale_layers(scaled, &source.net, &source.layer_line);
+  }
   return source;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "io/field_lists.h"
+#include "io/fork_lists.h"
 #include "io/text_lexer.h"
 #include "resnet/base/nearest.h"
 
@@ -154,8 +155,40 @@ class Checker {
         return Flow::unwind;
       }
     }
+    if (const ForkField* fork = fork_field(type.name() + "." + name.text)) {
+      return field_of_fork(*fork, name);
+    }
     problem(name, describe_unknown(type, name.text));
     lexer_.next();
+    const Flow flow = skip_value(name);
+    mark_bad(name);
+    return flow;
+  }
+
+  // A field of NVIDIA's or Intel's fork: without effect, or refused.
+  Flow field_of_fork(const ForkField& fork, const Token& name) {
+    lexer_.next();
+    lexer_.try_consume(":");
+    if (lexer_.error()) return bad_token();
+    const Token value = lexer_.current();
+    if (lexer_.at_end() || value.is("}") || value.is(">")) {
+      problem(name, "field '" + name.text + "' has no value: write " + name.text + ": value");
+      mark_bad(name);
+      return Flow::done;
+    }
+    std::string text = value.text;
+    if (value.type == Tokenizer::TYPE_STRING) Tokenizer::ParseString(value.text, &text);
+    if (fork.name == kScaleBias && text == "true" && stack_.size() == 3 &&
+        root_->name() == "NetParameter") {
+      report_.scaled_layers.push_back(static_cast<int>(report_.layer_lines.size()) - 1);
+      report_.accepted.push_back({std::string(fork.name), name.line + 1, kScaleAdded, true});
+    } else if (is_harmless(fork, text)) {
+      report_.accepted.push_back({std::string(fork.name), name.line + 1, fork.reason, true});
+    } else {
+      problem(name, "field '" + name.text + "' of a fork of Caffe is not supported" +
+                        (fork.harmless == "-" ? "" : " with this value") + ": " +
+                        std::string(fork.instead));
+    }
     const Flow flow = skip_value(name);
     mark_bad(name);
     return flow;
@@ -191,16 +224,23 @@ class Checker {
                           std::to_string(it->second) + "): keep one");
       }
     }
-    if (!accepted_reason(label(field)).empty()) {
-      report_.accepted.push_back({label(field), name.line + 1});
+    if (const std::string_view reason = accepted_reason(label(field)); !reason.empty()) {
+      report_.accepted.push_back({label(field), name.line + 1, reason});
     }
+    fork_value_ = nullptr;
     const bool whole = report_.problems.size() > problems;  // not to be read at all
     const bool is_group = field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     const Flow flow = !refused.empty() ? skip_value(name)
                       : is_group       ? group_value(field, name)
                                        : scalar_value(field, name);
     // A group with problems inside keeps its good parts: only its bad fields are marked.
-    if (whole || (!is_group && report_.problems.size() > problems)) mark_bad(name);
+    if (!is_group && fork_value_ != nullptr) {
+      report_.accepted.push_back(
+          {std::string(fork_value_->name), name.line + 1, fork_value_->reason, true});
+      mark_bad(name);
+    } else if (whole || (!is_group && report_.problems.size() > problems)) {
+      mark_bad(name);
+    }
     return flow;
   }
 
@@ -369,7 +409,7 @@ class Checker {
     return wrong_name(field, value, names);
   }
 
-  static std::string check_enum(const FieldDescriptor& field, const Token& v, bool negative) {
+  std::string check_enum(const FieldDescriptor& field, const Token& v, bool negative) {
     const EnumDescriptor& type = *field.enum_type();
     if (v.type == Tokenizer::TYPE_INTEGER && !negative) {
       uint64_t number = 0;
@@ -380,6 +420,14 @@ class Checker {
       const std::string refused = refused_reason(label(field) + "=" + v.text);
       if (!refused.empty()) {
         return "value '" + v.text + "' of '" + field.name() + "' is not supported: " + refused;
+      }
+      if (const ForkField* fork = fork_field(label(field) + "=" + v.text)) {
+        if (is_harmless(*fork, v.text)) {
+          fork_value_ = fork;
+          return {};
+        }
+        return "value '" + v.text + "' of '" + field.name() +
+               "', of a fork of Caffe, is not supported: " + std::string(fork->instead);
       }
     }
     return wrong_name(field, v.text, value_names(type));
@@ -438,7 +486,8 @@ class Checker {
   const Descriptor* root_;
   Report report_;
   std::vector<const Descriptor*> stack_;
-  size_t unwind_to_ = 0;  // stack_.size() of the group that goes on
+  size_t unwind_to_ = 0;                   // stack_.size() of the group that goes on
+  const ForkField* fork_value_ = nullptr;  // what the field that is read has for a value
 };
 
 }  // namespace

@@ -16,18 +16,22 @@ struct Problem {
   std::string message;
 };
 
-// The first use of a field that is accepted without effect.
+// A use of a field that is accepted without effect.
 struct AcceptedField {
   std::string field;  // "Message.field"
   int line = 0;
+  std::string_view reason;
+  bool of_fork = false;  // no field of ours; the text of bad_ranges has it
 };
 
 struct Report {
   std::vector<Problem> problems;  // in file order
   bool syntax_error = false;      // the text cannot be parsed even without the fields in bad_ranges
   std::vector<AcceptedField> accepted;
-  std::vector<std::pair<size_t, size_t>> bad_ranges;  // bytes [begin, end) of fields with problems
-  std::vector<int> layer_lines;  // lines of the fields called `layer` of the outermost message
+  // Bytes [begin, end) of what is not to be parsed: fields with problems, and those of forks.
+  std::vector<std::pair<size_t, size_t>> bad_ranges;
+  std::vector<int> layer_lines;    // lines of the fields called `layer` of the outermost message
+  std::vector<int> scaled_layers;  // of these, those that NVIDIA's scale_bias gives gamma and beta
 };
 
 // Groups may be nested this deep.

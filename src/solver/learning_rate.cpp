@@ -168,6 +168,9 @@ void check_schedule(const SolverParameter& param) {
   require_field((policy != "step" && policy != "sigmoid") || param.has_stepsize(), param,
                 "stepsize");
   require_field(policy != "multistep" || param.stepvalue_size() > 0, param, "stepvalue");
+  if (param.has_min_lr() && policy != "cosine" && policy != "plateau") {
+    fail("min_lr counts with the policies cosine and plateau only; remove it");
+  }
   if (policy == "step" && param.stepsize() < 1) fail("stepsize must be at least 1");
   if (policy == "plateau") {
     if (param.plateau_patience() < 1) fail("plateau_patience must be at least 1");

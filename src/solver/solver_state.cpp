@@ -101,8 +101,16 @@ std::vector<std::string> Solver::kernel_choices() {
 }
 
 NetParameter Solver::model() const {
-  NetParameter model = with_weights(net_, test_ ? test_->preprocessing() : train_.preprocessing());
+  const Feed& shown = test_ ? *test_ : train_;
+  NetParameter model = with_weights(net_, shown.preprocessing());
   check_finite(model, iter_);
+  TrainingRecord& record = *model.mutable_training();
+  record.set_iteration(iter_);
+  if (!history_.tests.empty()) *record.mutable_test() = history_.tests.back();
+  for (const auto& [blob, shape] : shown.shapes()) {
+    if (shape.rank() != 4 || record.image_shape_size() > 0) continue;
+    for (int i = 1; i < 4; ++i) record.add_image_shape(static_cast<int32_t>(shape[i]));
+  }
   return model;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "io/field_lists.h"
+#include "io/fork_lists.h"
 #include "io/io_test_util.h"
 #include "resnet/io/files.h"
 #include "resnet/proto/resnet.pb.h"
@@ -65,6 +66,16 @@ TEST(FormatsPage, NamesEveryField) {
   visit(*NetParameter::descriptor());
   visit(*SolverParameter::descriptor());
   EXPECT_GT(seen.size(), 25u);
+}
+
+TEST(FormatsPage, NamesEveryFieldOfTheForks) {
+  const std::string page = read_file(std::string(RESNET_SOURCE_DIR) + "/docs/formats.md");
+  const std::string forks = section(page, "### Of NVIDIA's and Intel's forks", "## Weight files");
+  for (const text::ForkField& field : text::fork_fields()) {
+    const size_t dot = field.name.find('.');
+    EXPECT_TRUE(has_word(forks, std::string(field.name.substr(0, dot)))) << field.name;
+    EXPECT_TRUE(has_word(forks, std::string(field.name.substr(dot + 1)))) << field.name;
+  }
 }
 
 TEST(FormatsPage, NamesEveryFieldOfTheSolverState) {

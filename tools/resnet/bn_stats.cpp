@@ -75,8 +75,12 @@ ExitCode run(const Operands&) {
     throw ConfigError("the net has no BatchNorm layer whose statistics could be measured");
 
   const auto preprocessing = weights.preprocessing ? *weights.preprocessing : feed.preprocessing();
-  write_caffemodel(FLAGS_output, with_settings_of(file.net, with_weights(*net, preprocessing)),
-                   weights.run_id);
+  NetParameter model = with_settings_of(file.net, with_weights(*net, preprocessing));
+  if (weights.training) {
+    *model.mutable_training() = *weights.training;
+    model.mutable_training()->clear_test();  // was measured with other statistics
+  }
+  write_caffemodel(FLAGS_output, model, weights.run_id);
   const int64_t images = batches * feed.batch();
   if (FLAGS_json) {
     std::cout << Json()

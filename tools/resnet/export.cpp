@@ -30,13 +30,14 @@ DEFINE_int32(opset, 17, "N: onnx: the operator set, from 17 to 28");
 
 namespace resnet::cli {
 
-extern const ExportFormat kExportCaffemodel, kExportSafetensors, kExportOnnx;
+extern const ExportFormat kExportCaffe, kExportCaffemodel, kExportModel, kExportOnnx,
+    kExportSafetensors;
 
 namespace {
 
 const std::vector<const ExportFormat*>& formats() {
   static const std::vector<const ExportFormat*> all = {&kExportCaffemodel, &kExportSafetensors,
-                                                       &kExportOnnx};
+                                                       &kExportOnnx, &kExportCaffe, &kExportModel};
   return all;
 }
 
@@ -164,10 +165,12 @@ extern const Command kExport = {
     .summary = "Write a net and its weights for other programs, and check what was written",
     .operands = "",
     .computes = true,
-    .flags = {required("model"),
+    .flags = {{"model", "FILE: the net (prototxt); default: the one in the weights"},
               required("weights"),
               required("output", "FILE: what to write; its suffix says the format"),
-              {"format", "caffemodel|safetensors|onnx: if the suffix does not say it"},
+              {"format", "caffemodel|safetensors|onnx|caffe|model: if the suffix does not say it"},
+              {"solver", "FILE: the solver that names the net; caffe: written, too"},
+              {"snapshot", "FILE: caffe: also write this snapshot and the net for training"},
               {"names"},
               {"convention"},
               {"fold_bn"},

@@ -142,7 +142,7 @@ extern const Command kExtract = {
     .summary = "Write the values of blobs or layers for images, one .npy file each",
     .operands = "[IMAGE...]",
     .computes = true,
-    .flags = {required("model"),
+    .flags = {{"model", "FILE: the net (prototxt); default: the one in the weights"},
               required("weights"),
               required(
                   "output",

@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "problems.h"
 #include "resnet/base/error.h"
+#include "resnet/exchange/model_file.h"
 #include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
 #include "resnet/solver/solver_files.h"
@@ -113,6 +114,9 @@ NetFile finish(NetText text, Phase phase) {
 }  // namespace
 
 NetFile read_net_file(Phase phase) {
+  if (FLAGS_model.empty() && FLAGS_solver.empty() && !FLAGS_weights.empty() && phase == TEST) {
+    return read_net_in_weights(FLAGS_weights);
+  }
   if (FLAGS_model.empty() == FLAGS_solver.empty()) {
     throw ConfigError("give the net by either --model=FILE or --solver=FILE");
   }
@@ -122,6 +126,14 @@ NetFile read_net_file(Phase phase) {
 
 NetFile read_net_file(Phase phase, const std::string& path) {
   return finish(read_model(path), phase);
+}
+
+NetFile read_net_in_weights(const std::string& path) {
+  NetText text;
+  text.file.net = read_model_file(path).net;
+  text.file.base_dir = directory_of(path);
+  text.file.options.locate = [path](int) { return path; };
+  return finish(std::move(text), TEST);
 }
 
 const LayerParameter* data_layer(const NetFile& file, Phase phase) {

@@ -27,11 +27,14 @@ struct NetFile {
 // --phase. Throws ConfigError.
 Phase parse_phase();
 
-// Reads --model, or the net of --solver. Throws one ConfigError with everything that is wrong with its
-// text, and with the net of this phase as well if its text is wrong.
+// Reads --model, or the net of --solver, or for TEST without either the net inside --weights. Throws one
+// ConfigError with everything that is wrong with its text, and with the net of this phase as well if its
+// text is wrong; DataError for weights without a net.
 NetFile read_net_file(Phase phase);
 // The same for the net at `path`, whatever the flags name.
 NetFile read_net_file(Phase phase, const std::string& path);
+// The net for use that a weight file holds.
+NetFile read_net_in_weights(const std::string& path);
 
 // The layer that reads a phase's images from a data set; nullptr if there is none.
 const LayerParameter* data_layer(const NetFile& file, Phase phase);

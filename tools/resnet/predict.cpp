@@ -150,7 +150,7 @@ extern const Command kPredict = {
     .summary = "Name what images show, with probabilities",
     .operands = "IMAGE|DIR...",
     .computes = true,
-    .flags = {required("model"),
+    .flags = {{"model", "FILE: the net (prototxt); default: the one in the weights"},
               required("weights"),
               {"list"},
               {"labels"},
@@ -166,6 +166,7 @@ extern const Command kPredict = {
               {"allow_missing"},
               {"json"}},
     .examples =
+        "resnet predict --weights=model.caffemodel cat.jpg dog.png\n"
         "resnet predict --model=deploy.prototxt --weights=net.caffemodel cat.jpg dog.png\n"
         "resnet predict --model=deploy.prototxt --weights=net.caffemodel --list=images.txt --json\n"
         "resnet predict --model=deploy.prototxt --weights=net.caffemodel --submission=test.txt "

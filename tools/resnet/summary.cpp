@@ -33,6 +33,29 @@ Json json_of(const NetSummary& summary) {
       .set("layers", layers);
 }
 
+// What a one-file model says about its training, for people; "" where it says nothing.
+std::string training_text(const WeightSet& weights) {
+  std::string text;
+  if (weights.training && weights.training->has_iteration()) {
+    text = "trained for " + std::to_string(weights.training->iteration()) + " iterations";
+    const TestResult& test = weights.training->test();
+    if (test.has_error()) {
+      char error[64];
+      std::snprintf(error, sizeof error, ", test error %.2f %% on %lld images", 100 * test.error(),
+                    static_cast<long long>(test.images()));
+      text += error;
+      if (test.iteration() != weights.training->iteration()) {
+        text += " at iteration " + std::to_string(test.iteration());
+      }
+    }
+  }
+  if (weights.preprocessing && weights.preprocessing->class_name_size() > 0) {
+    text += (text.empty() ? "" : "; ") + std::to_string(weights.preprocessing->class_name_size()) +
+            " named classes";
+  }
+  return text;
+}
+
 ExitCode run(const Operands&) {
   const Phase phase = parse_phase();
   const NetFile file = read_net_file(phase);
@@ -53,6 +76,10 @@ ExitCode run(const Operands&) {
       static_cast<double>(summary.multiply_adds_per_image()) / 1e6,
       bytes_text(summary.total.bytes).c_str(), static_cast<long long>(summary.batch));
   std::cout << table(summary) << '\n' << summary.name << ": " << text << '\n';
+  if (FLAGS_model.empty() && FLAGS_solver.empty()) {
+    const std::string training = training_text(read_caffemodel(FLAGS_weights));
+    if (!training.empty()) std::cout << training << '\n';
+  }
   return ExitCode::ok;
 }
 
@@ -65,6 +92,7 @@ extern const Command kSummary = {
     .computes = false,
     .flags = {{"model"},
               {"solver", "FILE: the solver that names the net"},
+              {"weights", "FILE: weights that hold the net, without --model and --solver"},
               {"phase"},
               {"batch"},
               {"input_shape"},
@@ -73,6 +101,7 @@ extern const Command kSummary = {
               {"json"}},
     .examples =
         "resnet summary --model=deploy.prototxt\n"
+        "resnet summary --weights=model.caffemodel\n"
         "resnet summary --model=train_val.prototxt --phase=TRAIN --input_shape=3,32,32",
     .run = run,
 };

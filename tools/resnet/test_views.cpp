@@ -74,7 +74,7 @@ struct Model {
 
 Model open_model(const std::string& net, const std::string& weights_path,
                  const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
-  NetFile file = read_net_file(TEST, net);
+  NetFile file = net.empty() ? read_net_in_weights(weights_path) : read_net_file(TEST, net);
   WeightSet weights = read_caffemodel(weights_path);
   const Preprocessing rule = preprocessing_for(file, weights.preprocessing);
   const Decoding decoding = Transformer(rule).decoding();
@@ -86,8 +86,9 @@ Model open_model(const std::string& net, const std::string& weights_path,
 }
 
 std::vector<Model> open_models(const std::shared_ptr<Backend>& backend, const Protocol& protocol) {
-  const std::vector<std::string> nets = split_list(FLAGS_model);
+  std::vector<std::string> nets = split_list(FLAGS_model);
   const std::vector<std::string> weights = split_list(FLAGS_weights);
+  if (nets.empty()) nets.resize(weights.size());  // the nets inside the weights
   if (nets.empty() || nets.size() != weights.size()) {
     throw ConfigError("--model names " + std::to_string(nets.size()) + " nets and --weights " +
                       std::to_string(weights.size()) + " files; give one each");

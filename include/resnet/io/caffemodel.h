@@ -26,6 +26,7 @@ struct WeightSet {
   std::string net_name;
   std::vector<NamedBlob> blobs;  // in file order
   std::optional<Preprocessing> preprocessing;
+  std::optional<TrainingRecord> training;
   bool ours = false;               // false: another program's file, whose checksum nobody wrote
   uint64_t run_id = 0;             // ours only
   uint64_t checksum = 0;           // ours only
@@ -33,7 +34,8 @@ struct WeightSet {
 };
 
 // Reads names and blobs and nothing else, so that files of any Caffe and its forks load: new and
-// old (V1) layers, float and double data, both forms of shapes. Throws DataError on files that
+// old (V1) layers, float and double data, the raw data of NVIDIA's fork (16 bits, too), both forms of
+// shapes. Throws DataError on files that
 // cannot be read, are truncated, damaged, of another kind or have a blob whose data does not fit
 // its shape.
 WeightSet read_caffemodel(const std::string& path);
