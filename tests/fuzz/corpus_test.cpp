@@ -24,7 +24,9 @@ TEST_P(Corpus, IsAcceptedOrRefused) {
     const std::string name = entry.path().filename().string();
     SCOPED_TRACE(name);
     const bool taken = accepts(GetParam().run, read_file(entry.path().string()));
-    if (name.starts_with("valid")) EXPECT_TRUE(taken);
+    if (name.starts_with("valid")) {
+      EXPECT_TRUE(taken);
+    }
     ++(taken ? accepted : refused);
   }
   EXPECT_GE(accepted, 1) << folder << " has no valid input";
