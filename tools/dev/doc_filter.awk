@@ -12,6 +12,7 @@ function escaped(text, parts, n, i) {
     }
     text = text (i > 1 ? "`" : "") parts[i]
   }
+  sub(/[.][.]$/, ".\\&#46;", text)  # else the end of a list
   return text
 }
 
