@@ -156,7 +156,7 @@ void Classifier::Impl::load(const ClassifierOptions& given) {
   if (!math) throw ConfigError("math is FLOAT32, BFLOAT16 or FLOAT16, not '" + given.math + "'");
 
   Model model = read_model(given);
-  for (const std::string& note : model.weights.notes) LOG(INFO) << note;
+  for (const std::string& note : model.weights.notes) VLOG(1) << note;
   const Preprocessing rule = preprocessing_of(model);
   transformer.emplace(rule);
   names = given.labels.empty() ? std::move(model.names) : read_label_names(given.labels);
@@ -184,7 +184,7 @@ void Classifier::Impl::load(const ClassifierOptions& given) {
                               std::map<std::string, Shape>(), shapes);
   net->initialize(0);
   const LoadReport report = load_weights(*net, model.weights);
-  LOG(INFO) << model.weights.path << ": " << report.str();
+  VLOG(1) << model.weights.path << ": " << report.str();
 }
 
 Shape Classifier::Impl::prepared_shape(const Record& record) const {

@@ -46,7 +46,7 @@ resnet=$prefix/bin/resnet
 "$resnet" mean --source=shapes --output=shapes/mean.binaryproto >"$work/log"
 "$resnet" define --depth=8 --source=shapes --output=net >"$work/log"
 "$resnet" train --solver=net/solver.prototxt --max_iter=2 --quiet >"$work/log"
-weights=$(find net -name '*_iter_2.caffemodel')
+weights=$(find . -name '*_iter_2.caffemodel')
 image() {  # NAME PIXEL: 8x8 pixels, all of these three bytes
   {
     printf 'P6\n8 8\n255\n'
