@@ -40,6 +40,8 @@ Model read_one_file_model(const std::string& path) {
   model.weights.preprocessing.reset();
   if (file.has_preprocessing) model.weights.preprocessing = std::move(file.preprocessing);
   model.names = std::move(file.labels);
+  model.graph.phase = TEST;
+  model.graph.locate = [path](int) { return path; };
   return model;
 }
 
