@@ -17,13 +17,20 @@ endif()
 if(RESNET_SANITIZE)
   add_compile_options(-fsanitize=${RESNET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${RESNET_SANITIZE})
-  add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 with sanitizers: false alarms inside std::regex
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 with sanitizers: false alarms inside std::regex
+  endif()
   if(RESNET_SANITIZE MATCHES "thread")
     add_compile_definitions(RESNET_STD_THREADS)  # parallel_for on std::thread: TSan cannot see libgomp
     # Maps of protobuf have another layout under TSan, which the system's libprotobuf does not share
     # (protobuf 3.21, map_field.h); libstdc++ still has to know.
     add_compile_options(-U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
   endif()
+endif()
+
+if(RESNET_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_compile_definitions(RESNET_STD_THREADS)  # Clang's OpenMP is a package of its own
 endif()
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")

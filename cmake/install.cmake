@@ -11,6 +11,7 @@ install(DIRECTORY include/resnet "${CMAKE_BINARY_DIR}/gen/resnet" DESTINATION "$
         FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY models DESTINATION "${CMAKE_INSTALL_DATADIR}/resnet" OPTIONAL)
 install(FILES LICENSE README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY docs/examples DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 install(EXPORT resnetTargets NAMESPACE resnet:: DESTINATION "${package_dir}")
 configure_package_config_file(cmake/resnetConfig.cmake.in "${CMAKE_BINARY_DIR}/resnetConfig.cmake"

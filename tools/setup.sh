@@ -3,8 +3,8 @@
 # or later. Does nothing when all are there.
 #
 # usage: tools/setup.sh [--dev] [--cuda] [--python] [--dry-run]
-#   --dev      also what tools/dev/check.sh and tools/package.sh need: clang-format, clang-tidy, shellcheck,
-#              patchelf
+#   --dev      also what tools/dev/*.sh and tools/package.sh need: clang-format, clang-tidy, shellcheck, clang with
+#              libFuzzer, doxygen, patchelf
 #   --cuda     also what building the CUDA backend needs: fetches the headers of cudnn-frontend to
 #              build/third_party (no root, no Python needed), and says what else is missing
 #   --python   also a Python in build/python with packages from PyPI that some tests compare with: numpy,
@@ -23,9 +23,13 @@ packages=(
 dry_run=false
 cuda=false
 python=false
+dev=false
 for argument in "$@"; do
   case $argument in
-    --dev) packages+=(clang-format clang-tidy shellcheck patchelf) ;;
+    --dev)
+      dev=true
+      packages+=(clang-format clang-tidy shellcheck clang doxygen patchelf)
+      ;;
     --cuda) cuda=true ;;
     --python) python=true ;;
     --dry-run) dry_run=true ;;
@@ -162,10 +166,12 @@ missing=()
 for package in "${packages[@]}"; do
   installed "$package" || missing+=("$package")
 done
+# libFuzzer is a package of its own where Clang is new enough.
+lacks_libfuzzer() { $dev && ! installed libclang-rt-dev && available libclang-rt-dev; }
 onednn_missing=true
 if installed libdnnl-dev || installed libonednn-dev; then onednn_missing=false; fi
 
-if ((${#missing[@]} == 0)) && ! $onednn_missing; then
+if ((${#missing[@]} == 0)) && ! $onednn_missing && ! lacks_libfuzzer; then
   echo "setup: all packages are installed"
   exit 0  # cmake among them, so that --cuda is done
 fi
@@ -184,6 +190,7 @@ apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retr
 if ! $dry_run; then
   "${apt[@]}" update -q </dev/null
 fi
+if lacks_libfuzzer; then missing+=(libclang-rt-dev); fi
 if $onednn_missing; then  # oneDNN is called libonednn-dev where the old name is gone
   if available libdnnl-dev || ! available libonednn-dev; then
     missing+=(libdnnl-dev)

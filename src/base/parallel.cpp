@@ -10,14 +10,12 @@
 #include <thread>
 #include <vector>
 
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 #ifndef RESNET_STD_THREADS
 #include <omp.h>
 #endif
 
 #include "base/cpus.h"
+#include "resnet/base/denormals.h"
 #include "resnet/base/error.h"
 
 namespace resnet {
@@ -30,18 +28,6 @@ int default_threads() {
   const char* text = std::getenv("OMP_NUM_THREADS");
   const int n = text == nullptr ? 0 : std::atoi(text);
   return n > 0 ? n : available_cores();
-}
-
-// Subnormal numbers slow arithmetic down a hundredfold; they become zero.
-void flush_denormals() {
-#ifdef __SSE__
-  constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  _mm_setcsr(_mm_getcsr() | kFlushToZero | kDenormalsAreZero);
-#elif defined(__aarch64__)
-  uint64_t control;
-  asm volatile("mrs %0, fpcr" : "=r"(control));
-  asm volatile("msr fpcr, %0" ::"r"(control | (uint64_t{1} << 24)));
-#endif
 }
 
 // Lets the calling thread run on these CPUs only.

@@ -48,5 +48,7 @@ struct PlaneRow {
     std::copy_n(levels + c * plane, count, out);
   }
 };
+template <class T>
+PlaneRow(const T*, int64_t) -> PlaneRow<T>;  // Clang before 17 does not find it by itself
 
 }  // namespace resnet

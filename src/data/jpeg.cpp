@@ -16,6 +16,9 @@ namespace resnet {
 namespace {
 
 constexpr int64_t kMostPixels = int64_t{1} << 28;  // 1 GiB of words
+// A block takes a bit at least, or, with the rare arithmetic coding, a part of one. It has 8x8 pixels, or
+// up to four times as many with odd sampling factors.
+constexpr int64_t kMostPixelsOfByte = 8 * 4 * 64, kMostPixelsOfCodedByte = 4 * kMostPixelsOfByte;
 
 // libjpeg reports errors through function pointers and leaves by longjmp. Between setjmp and the
 // calls of libjpeg lie no objects with destructors.
@@ -122,6 +125,12 @@ JpegReader::JpegReader(std::span<const uint8_t> file) : state_(std::make_unique<
   if (height() * width() > kMostPixels) {
     throw DataError("the image has " + std::to_string(height() * width()) +
                     " pixels, which is too many");
+  }
+  const int64_t most = state.info.arith_code ? kMostPixelsOfCodedByte : kMostPixelsOfByte;
+  if (height() * width() / most > static_cast<int64_t>(file.size())) {
+    throw DataError("the JPEG file is truncated: " + std::to_string(file.size()) +
+                    " bytes cannot hold " + std::to_string(width()) + "x" +
+                    std::to_string(height()) + " pixels");
   }
   state.complete = has_end(file.last(state.info.src->bytes_in_buffer));
 }

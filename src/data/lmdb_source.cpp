@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string_view>
 
+#include "data/datum.h"
 #include "data/input_file.h"
 #include "data/lmdb_format.h"
 #include "data/lmdb_keys.h"
@@ -175,42 +176,10 @@ class LmdbSource : public DataSource {
   std::string key(int64_t i) const override { return std::string(index_->key(i)); }
 
   Record read(int64_t i) const override {
-    const std::string_view key = index_->key(i), value = index_->value(i);
-    Datum datum;
-    if (!datum.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-      throw record_error(path_, std::string(key), "damaged, or not an image (Datum) record");
-    }
-    Record record;
-    record.key = key;
-    record.label = datum.label();
-    record.encoded = datum.encoded();
-    record.bytes.assign(datum.data().begin(), datum.data().end());
-    record.floats.assign(datum.float_data().begin(), datum.float_data().end());
-    if (!record.encoded) record.shape = shape_of(datum);
-    check(record);
-    return record;
+    return parse_datum(index_->value(i), std::string(index_->key(i)), path_);
   }
 
  private:
-  // Nonsense becomes the empty shape, which check() refuses.
-  static Shape shape_of(const Datum& datum) {
-    const auto sane = [](int32_t dim) { return dim > 0 && dim < (1 << 20); };
-    if (!sane(datum.channels()) || !sane(datum.height()) || !sane(datum.width())) return {0, 0, 0};
-    return {datum.channels(), datum.height(), datum.width()};
-  }
-
-  void check(const Record& record) const {
-    const size_t values = record.bytes.size() + record.floats.size();
-    if (record.encoded && record.bytes.empty()) {
-      throw record_error(path_, record.key, "the encoded image is empty");
-    }
-    if (!record.encoded && (values == 0 || static_cast<int64_t>(values) != record.shape.count())) {
-      throw record_error(
-          path_, record.key,
-          "has " + std::to_string(values) + " pixel values for shape " + record.shape.str());
-    }
-  }
-
   std::string path_;
   std::shared_ptr<const LmdbIndex> index_;
   std::vector<std::string> class_names_;

@@ -12,6 +12,8 @@
 namespace resnet {
 namespace {
 
+constexpr int64_t kMostSide = 65536;  // pixels of a scaled or cropped image
+
 // The shape (C,H,W) of a mean image in a blob: three dimensions, or four of which the first is 1.
 Shape mean_shape(const BlobProto& blob, const std::string& place) {
   std::vector<int64_t> dims(blob.shape().dim().begin(), blob.shape().dim().end());
@@ -85,8 +87,8 @@ void check_ranges(const TransformationParameter& param) {
   if (param.has_resize_shorter_max() && param.resize_shorter_min() == 0) {
     refuse("resize_shorter_max without resize_shorter_min");
   }
-  if (std::max(param.resize_shorter_min(), param.resize_shorter_max()) > 65536) {
-    refuse("resize_shorter_min and resize_shorter_max are at most 65536");
+  if (std::max(param.resize_shorter_min(), param.resize_shorter_max()) > kMostSide) {
+    refuse("resize_shorter_min and resize_shorter_max are at most " + std::to_string(kMostSide));
   }
   if (param.resize_shorter_max() > param.resize_shorter_min() && param.crop_size() == 0) {
     refuse("resize_shorter_max needs crop_size, since the inputs of a net are of one size");
@@ -159,6 +161,10 @@ Transformer::Transformer(const Preprocessing& preprocessing)
   decoding_ = {preprocessing.channel_order() == Preprocessing::GRAY ? Colour::grey : Colour::colour,
                preprocessing.exif_orientation()};
   const int64_t size = preprocessing.resize_size();
+  if (std::max(size, crop_size_) > kMostSide) {
+    throw DataError("the weights ask for images of " + std::to_string(std::max(size, crop_size_)) +
+                    " pixels a side; at most " + std::to_string(kMostSide) + " are supported");
+  }
   if (preprocessing.resize_rule() == Preprocessing::SHORT_SIDE) resize_min_ = resize_max_ = size;
   if (preprocessing.resize_rule() == Preprocessing::EXACT) exact_size_ = size;
   if (preprocessing.has_mean()) {

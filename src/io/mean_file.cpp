@@ -9,8 +9,9 @@
 
 namespace resnet {
 
-MeanImage read_mean(const std::string& path) {
-  const std::string bytes = read_file(path);
+MeanImage read_mean(const std::string& path) { return parse_mean(read_file(path), path); }
+
+MeanImage parse_mean(std::string_view bytes, const std::string& path) {
   if (const std::string other = foreign_format(bytes); !other.empty()) {
     throw DataError(path + ": this is " + other + ", not a mean file (.binaryproto)");
   }

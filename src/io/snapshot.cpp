@@ -122,8 +122,7 @@ SnapshotPaths write_snapshot(const std::string& prefix, const NetParameter& mode
   return paths;
 }
 
-LoadedState read_solverstate(const std::string& path) {
-  const std::string bytes = read_file(path);
+LoadedState parse_solverstate(std::string_view bytes, const std::string& path) {
   LoadedState loaded;
   loaded.path = path;
   const auto refuse_model = [&] {
@@ -153,6 +152,11 @@ LoadedState read_solverstate(const std::string& path) {
                            ": written by another program: it holds iteration, momentum and "
                            "learning rate step, but no data position and no metrics");
   }
+  return loaded;
+}
+
+LoadedState read_solverstate(const std::string& path) {
+  LoadedState loaded = parse_solverstate(read_file(path), path);
   check_model(&loaded);
   return loaded;
 }

@@ -115,6 +115,17 @@ TEST(Image, AFileWithoutEndMarkIsWholeIfItsPixelsAreThere) {
   EXPECT_EQ(decoded(cut).bytes, decoded(file).bytes);
 }
 
+TEST(Image, FewBytesDoNotBecomeManyPixels) {
+  std::vector<uint8_t> file = jpeg_file({}, 64, 64);
+  // The frame's header: FF C0, length (2), precision, height (2), width (2).
+  const std::vector<uint8_t> mark = {0xFF, 0xC0};
+  const auto frame = std::search(file.begin(), file.end(), mark.begin(), mark.end());
+  ASSERT_NE(frame, file.end());
+  for (const int i : {5, 7}) frame[i] = 0x30;  // 12352 x 12352
+  EXPECT_ONE_LINE(error_of<DataError>([&] { Image(encoded(file), {}, "source"); }),
+                  "source: record a.jpg: ", "truncated", "12352x12352");
+}
+
 TEST(Image, DamagedAndForeignFilesAreNamed) {
   std::vector<uint8_t> file = jpeg_file({}, 121, 187);
   const auto error = [](std::vector<uint8_t> bytes) {

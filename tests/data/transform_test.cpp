@@ -220,6 +220,14 @@ TEST(Transform, NamesWhatDoesNotFit) {
                   "crop_size 6", "(3,5,5)");
 }
 
+TEST(Transform, WhatTravelsWithTheWeightsIsOfASaneSize) {
+  Preprocessing rule;
+  rule.set_resize_rule(Preprocessing::EXACT);
+  rule.set_resize_size(4'000'000'000);
+  rule.set_crop_size(8);
+  EXPECT_ONE_LINE(error_of<DataError>([&] { Transformer{rule}; }), "4000000000 pixels", "65536");
+}
+
 TEST(Image, ResizeRules) {
   Record record = numbered_record(0, 0, {3, 20, 30});
   Preprocessing rule;

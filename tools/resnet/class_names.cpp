@@ -1,27 +1,15 @@
 #include "class_names.h"
 
-#include <fstream>
-
 #include "flags.h"
-#include "resnet/base/error.h"
+#include "resnet/eval/classification.h"
 
 namespace resnet::cli {
 
 ClassNames::ClassNames(std::vector<std::string> known) : names_(std::move(known)) {
-  if (FLAGS_labels.empty()) return;
-  std::ifstream file(FLAGS_labels);
-  if (!file) throw DataError(FLAGS_labels + ": cannot be read");
-  names_.clear();
-  for (std::string line; std::getline(file, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    names_.push_back(line);
-  }
+  if (!FLAGS_labels.empty()) names_ = read_label_names(FLAGS_labels);
 }
 
-std::string ClassNames::of(int64_t label) const {
-  const auto index = static_cast<size_t>(label);
-  return index < names_.size() ? names_[index] : "class " + std::to_string(label);
-}
+std::string ClassNames::of(int64_t label) const { return label_name(names_, label); }
 
 ClassNames class_names(const DataSource& source, const std::optional<Preprocessing>& stored) {
   std::vector<std::string> names = source.class_names();

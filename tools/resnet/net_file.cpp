@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "problems.h"
 #include "resnet/base/error.h"
+#include "resnet/eval/classification.h"
 #include "resnet/exchange/model_file.h"
 #include "resnet/io/files.h"
 #include "resnet/io/prototxt.h"
@@ -137,22 +138,11 @@ NetFile read_net_in_weights(const std::string& path) {
 }
 
 const LayerParameter* data_layer(const NetFile& file, Phase phase) {
-  for (const int i : layers_in_phase(file.net, file.graph_options(phase))) {
-    if (file.net.layer(i).type() == "Data") return &file.net.layer(i);
-  }
-  return nullptr;
+  return resnet::data_layer(file.net, file.graph_options(phase));
 }
 
 Shapes shapes_for_images(const NetFile& file, Phase phase, const Shape& image) {
-  Shapes shapes;
-  for (const int i : layers_in_phase(file.net, file.graph_options(phase))) {
-    const LayerParameter& layer = file.net.layer(i);
-    if (layer.type() != "Data") continue;
-    const int64_t batch = FLAGS_batch > 0 ? FLAGS_batch : layer.data_param().batch_size();
-    if (layer.top_size() > 0) shapes[layer.top(0)] = {batch, image[0], image[1], image[2]};
-    if (layer.top_size() > 1) shapes[layer.top(1)] = {batch};
-  }
-  return shapes;
+  return resnet::shapes_for_images(file.net, file.graph_options(phase), image, FLAGS_batch);
 }
 
 Shapes data_shapes(const NetFile& file, Phase phase) {

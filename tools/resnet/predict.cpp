@@ -1,5 +1,4 @@
 // `resnet predict`: what images show.
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -11,8 +10,8 @@
 #include "net_file.h"
 #include "net_input.h"
 #include "resnet/base/json.h"
+#include "resnet/eval/classification.h"
 #include "resnet/eval/evaluate.h"
-#include "resnet/eval/predictions.h"
 #include "resnet/io/files.h"
 #include "setup.h"
 
@@ -24,20 +23,6 @@ DEFINE_string(ids, "",
 
 namespace resnet::cli {
 namespace {
-
-std::vector<Guess> best_guesses(std::span<const double> probabilities, int most) {
-  std::vector<Guess> guesses;
-  for (const double probability : probabilities) {
-    guesses.push_back({static_cast<int64_t>(guesses.size()), probability});
-  }
-  const auto count = std::min<size_t>(static_cast<size_t>(most), guesses.size());
-  const auto end = guesses.begin() + static_cast<std::ptrdiff_t>(count);
-  std::partial_sort(guesses.begin(), end, guesses.end(), [](const Guess& a, const Guess& b) {
-    return a.probability != b.probability ? a.probability > b.probability : a.label < b.label;
-  });
-  guesses.resize(count);
-  return guesses;
-}
 
 // Prints as Caffe's cpp_classification does.
 void print(const std::string& image, const std::vector<Guess>& guesses, const ClassNames& names) {
@@ -88,11 +73,6 @@ void check_flags() {
     throw ConfigError("--submission and --ids go together: ILSVRC's IDs are in no order of labels");
   }
   if (Submission::wanted()) prepare_directory_of(FLAGS_submission);
-}
-
-// Probabilities of the classes from the scores of one image.
-std::vector<double> probabilities_of(std::span<const float> scores, bool normalised) {
-  return normalised ? std::vector<double>(scores.begin(), scores.end()) : softmax(scores);
 }
 
 ExitCode run(const Operands& operands) {

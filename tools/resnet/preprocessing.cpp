@@ -7,7 +7,7 @@
 #include "flags.h"
 #include "net_input.h"
 #include "resnet/base/error.h"
-#include "resnet/data/transform.h"
+#include "resnet/eval/classification.h"
 #include "resnet/io/mean_file.h"
 
 DEFINE_string(
@@ -19,30 +19,13 @@ DEFINE_int32(resize, 0, "N: scale the shorter side of images to N pixels first")
 namespace resnet::cli {
 namespace {
 
-// Images scaled to the size that the net's first input states.
-Preprocessing scaled_to_input(const NetFile& file) {
-  const Graph graph = build_graph(file.net, file.graph_options(TEST));
-  for (const Input& input : graph.inputs) {
-    const Shape& shape = graph.value(input.value).desc.shape;
-    if (shape.rank() != 4) continue;
-    Preprocessing out;
-    out.set_channel_order(shape[1] == 1 ? Preprocessing::GRAY : Preprocessing::BGR);
-    out.set_resize_rule(Preprocessing::EXACT);
-    out.set_resize_size(static_cast<uint32_t>(shape[2]));
-    return out;
-  }
-  throw ConfigError("the net has no input for images, of shape (N,C,H,W)");
-}
-
-Preprocessing guessed(const NetFile& file) {
-  const LayerParameter* layer = data_layer(file, TEST);
-  if (layer != nullptr) {
-    return Transformer(layer->transform_param(), TEST, file.base_dir).preprocessing(Shape());
-  }
+Preprocessing rule_of(const NetFile& file, const std::optional<Preprocessing>& stored) {
+  const GraphOptions options = file.graph_options(TEST);
+  if (auto stated = stated_preprocessing(file.net, options, file.base_dir, stored)) return *stated;
   LOG(WARNING)
       << "the weights do not say how images are prepared: they are scaled to the net's input"
       << (FLAGS_mean.empty() ? ", no mean is subtracted (--mean)" : "");
-  return scaled_to_input(file);
+  return scaled_to_input(file.net, options);
 }
 
 // Whether the text is numbers joined by commas.
@@ -76,7 +59,7 @@ void set_mean(const std::string& text, Preprocessing* out) {
 }  // namespace
 
 Preprocessing preprocessing_for(const NetFile& file, const std::optional<Preprocessing>& stored) {
-  Preprocessing out = stored ? *stored : guessed(file);
+  Preprocessing out = rule_of(file, stored);
   if (given("resize")) {
     if (FLAGS_resize < 1) throw ConfigError("--resize takes a number of pixels from 1");
     if (out.crop_size() == 0) out.set_crop_size(out.resize_size());

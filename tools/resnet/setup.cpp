@@ -6,36 +6,23 @@
 
 #include "cli.h"
 #include "flags.h"
+#include "resnet/backends/device.h"
 #include "resnet/base/error.h"
 
 namespace resnet::cli {
 namespace {
 
-SolverParameter::Math math_of_flag() {
-  SolverParameter::Math math = SolverParameter::FLOAT32;
-  if (!SolverParameter::Math_Parse(FLAGS_math, &math)) {
+DType math_of_flag() {
+  const std::optional<DType> math = math_type(FLAGS_math);
+  if (!math) {
     throw ConfigError("--math takes FLOAT32, BFLOAT16 or FLOAT16, not '" + FLAGS_math + "'");
   }
-  return math;
+  return *math;
 }
 
-// The backend that auto means: the first GPU where one can be used, and why not.
-std::shared_ptr<Backend> open_any() {
-  const std::string obstacle = cuda_obstacle();
-  if (obstacle.empty()) {
-    try {
-      return make_backend("cuda");
-    } catch (const DeviceError& e) {
-      LOG(WARNING) << "--device=auto: " << e.what() << "; the CPU computes";
-    }
-  }
-  return make_backend("cpu");
-}
-
-std::shared_ptr<Backend> open_device(const std::string& wanted) {
+std::shared_ptr<Backend> open_wanted(const std::string& wanted) {
   const std::string& device = given("device") ? FLAGS_device : wanted;
-  if (device == "auto") return open_any();
-  if (device == "cpu") return make_backend("cpu");
+  if (device == "auto" || device == "cpu") return open_device(device);
   if (device != "cuda" && !device.starts_with("cuda:")) {
     throw ConfigError("--device takes auto, cpu or cuda[:N], not '" + device + "'");
   }
@@ -67,27 +54,16 @@ void start_threads() {
   LOG(INFO) << setup_threads(FLAGS_threads, bind);
 }
 
-// Why the backend does not compute in this precision, or "".
-std::string refusal_of(SolverParameter::Math math, const Backend& backend) {
-  if (math == SolverParameter::FLOAT32) return "";
-  const TensorDesc values{.shape = {1, 1, 1, 1},
-                          .dtype = math == SolverParameter::BFLOAT16 ? DType::bf16 : DType::f16,
-                          .layout = Layout::any()};
-  const Support support =
-      backend.supports({.op = Relu{}, .in = {values}, .out = {values}, .accumulate = {}});
-  return support.ok ? "" : support.reason;
-}
-
 std::shared_ptr<Backend> open_backend(const std::string& wanted, std::vector<std::string> choices) {
-  const SolverParameter::Math math = math_of_flag();
+  const DType math = math_of_flag();
   start_threads();
   if (!FLAGS_cuda_libraries.empty()) {
     setenv("RESNET_CUDA_LIBRARIES", FLAGS_cuda_libraries.c_str(), 1);
   }
   std::shared_ptr<Backend> backend =
-      FLAGS_backend.empty() ? open_device(wanted) : make_backend(FLAGS_backend);
-  if (const std::string refusal = refusal_of(math, *backend); !refusal.empty()) {
-    throw DeviceError("--math=" + FLAGS_math + " (or the solver's math): " + refusal +
+      FLAGS_backend.empty() ? open_wanted(wanted) : make_backend(FLAGS_backend);
+  if (const std::string obstacle = math_obstacle(math, *backend); !obstacle.empty()) {
+    throw DeviceError("--math=" + FLAGS_math + " (or the solver's math): " + obstacle +
                       "; use --math=FLOAT32");
   }
   BackendOptions options;
@@ -107,9 +83,7 @@ PlanOptions plan_options() {
   options.reuse = FLAGS_reuse;
   options.layouts = FLAGS_layouts;
   options.memory_budget_bytes = FLAGS_memory_budget << 20;
-  const SolverParameter::Math math = math_of_flag();
-  if (math == SolverParameter::BFLOAT16) options.math = DType::bf16;
-  if (math == SolverParameter::FLOAT16) options.math = DType::f16;
+  options.math = math_of_flag();
   return options;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "resnet/tensor/tensor.h"
@@ -15,6 +16,7 @@ struct MeanImage {
 
 // Reads a BlobProto of one image with either form of shape. Throws DataError.
 MeanImage read_mean(const std::string& path);
+MeanImage parse_mean(std::string_view bytes, const std::string& path);
 
 // Writes the form that Caffe reads (num 1, channels, height, width). Throws DataError.
 void write_mean(const std::string& path, const MeanImage& mean);

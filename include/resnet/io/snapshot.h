@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "resnet/proto/resnet.pb.h"
@@ -26,8 +27,8 @@ SnapshotPaths write_snapshot(const std::string& prefix, const NetParameter& mode
 struct LoadedState {
   SolverState state;
   std::string path;
-  std::string
-      model_path;  // beside `path`, by the base name that the state has; verified to belong to it
+  // Beside `path`, by the base name that the state has; verified to belong to it.
+  std::string model_path;
   bool ours = false;    // false: Caffe's, which holds iter, current_step and history only
   uint64_t run_id = 0;  // ours only
   std::vector<std::string> notes;  // for the log, one line each
@@ -36,6 +37,8 @@ struct LoadedState {
 // Reads a state and checks that its model is there and (ours) undamaged and the very one. Throws
 // DataError.
 LoadedState read_solverstate(const std::string& path);
+// The state alone, without model_path. Throws DataError, which begins with `path`.
+LoadedState parse_solverstate(std::string_view bytes, const std::string& path);
 
 // The pair with the highest iteration that can be read whole, for --snapshot=auto; nothing if there
 // is none. `notes` gets one line per pair that was skipped and why, and about leftovers of killed
