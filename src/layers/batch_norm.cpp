@@ -14,6 +14,9 @@ void build(LayerBuilder& b) {
   }
   const Shape& src = shape_of(b, 0);
   require(src.rank() >= 2, "the bottom must have channels at axis 1, got the shape " + src.str());
+  const float fraction = p.moving_average_fraction();
+  require(fraction >= 0 && fraction <= 1,
+          "moving_average_fraction must be in [0, 1], got " + std::to_string(fraction));
   const bool train = b.phase() == TRAIN;
   const Shape per_channel{src[1]};
   const ValueId mean = b.state("mean", per_channel);
@@ -31,7 +34,7 @@ void build(LayerBuilder& b) {
   const std::vector<ValueId> out = b.emit(op, {b.input(0)});  // dst, saved, stats
   b.output(0, out[0]);
   if (train) {
-    b.emit_into(UpdateStatistics{p.moving_average_fraction()}, {out[2]}, {mean, variance, factor});
+    b.emit_into(UpdateStatistics{fraction}, {out[2]}, {mean, variance, factor});
   }
 }
 

@@ -168,6 +168,9 @@ TEST(GraphErrors, OtherLayers) {
   EXPECT_EQ(layer_error("4 3", "BatchNorm", "batch_norm_param { group_size: 3 }", TRAIN),
             "net:1: layer 'y': BatchNorm: the batch of 4 is not a multiple of group_size = 3");
   EXPECT_EQ(
+      layer_error("4 3", "BatchNorm", "batch_norm_param { moving_average_fraction: 5.5 }", TRAIN),
+      "net:1: layer 'y': moving_average_fraction must be in [0, 1], got 5.500000");
+  EXPECT_EQ(
       layer_error("4 3", "BatchNorm", "param { lr_mult: 1 }"),
       "net:1: layer 'y': a param entry has an lr_mult other than 0, but BatchNorm's blobs are "
       "statistics, not learned; write lr_mult: 0 or drop the entry");
