@@ -45,7 +45,6 @@ esac
 
 log=$PWD/build/$preset.test.log
 
-# Tests that fail, and a run without tests, are found in the log afterwards.
 if $setup; then stage setup tools/setup.sh; fi
 # RESNET_CUDA=ON in the environment insists on the CUDA backend, OFF leaves it out.
 if $setup && [[ ${RESNET_CUDA:-AUTO} != OFF ]] && { [[ ${RESNET_CUDA:-} == ON ]] || has_cuda; }; then
@@ -59,7 +58,10 @@ if $setup && [[ -z ${RESNET_PYTHON:-} ]] && ! tools/setup.sh --python; then
 fi
 stage build tools/build.sh "$preset"
 echo "== test"
-{ ctest --test-dir "build/$preset" --verbose "${labels[@]}" "${filter[@]}" </dev/null 2>&1 || true; } |
+# Two at a time, since one thread does much of most of them; idle threads sleep. Tests that fail, and a run without
+# tests, are found in the log afterwards.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+{ ctest --test-dir "build/$preset" --verbose --parallel 2 "${labels[@]}" "${filter[@]}" </dev/null 2>&1 || true; } |
   tee "$log" | { grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test' || true; }
 
 status=0
