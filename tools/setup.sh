@@ -8,7 +8,7 @@
 #   --cuda     also what building the CUDA backend needs: fetches the headers of cudnn-frontend to
 #              build/third_party (no root, no Python needed), and says what else is missing
 #   --python   also a Python in build/python with packages from PyPI that some tests compare with: numpy,
-#              safetensors, onnx, onnxruntime, tensorboard, jsonschema (no root needed); tests skip what is not there
+#              safetensors, onnx, onnxruntime, tensorboard, jsonschema (root only where python3-venv is missing); tests skip what is not there
 #   --dry-run  print the command instead of running it
 set -euo pipefail
 # shellcheck source=tools/common.sh
@@ -130,6 +130,9 @@ set_up_python() {
     return
   fi
   mkdir -p "$(dirname "$python_folder")"
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet python3-venv </dev/null || true
+  fi
   if ! python3 -m venv "$python_folder" </dev/null || ! "${install[@]}" </dev/null; then
     echo "setup.sh: cannot make $python_folder: it takes python3 with the module venv (Debian: python3-venv) and" \
       "a way to PyPI" >&2
