@@ -8,7 +8,8 @@
 #   --cuda     also what building the CUDA backend needs: fetches the headers of cudnn-frontend to
 #              build/third_party (no root, no Python needed), and says what else is missing
 #   --python   also a Python in build/python with packages from PyPI that some tests compare with: numpy,
-#              safetensors, onnx, onnxruntime, tensorboard, jsonschema (root only where python3-venv is missing); tests skip what is not there
+#              safetensors, onnx, onnxruntime, tensorboard, jsonschema (root only where python3-venv is missing);
+#              tests skip what is not there
 #   --dry-run  print the command instead of running it
 set -euo pipefail
 # shellcheck source=tools/common.sh

@@ -15,8 +15,8 @@ struct BoundStep {
   int node = 0;
   const Kernel* kernel = nullptr;
   std::vector<Tensor> in{}, out{};
-  std::byte* scratch = nullptr;
-  double seconds = 0;  // of the last timed run
+  std::byte* scratch = nullptr;  // in the arena; nullptr where the kernel wants none
+  double seconds = 0;            // of the last timed run
 };
 
 // A value made from weights, which sessions share.

@@ -16,8 +16,8 @@ struct PlanOptions {
   bool fuse = true;   // merge BatchNorm+Scale, fuse additions and ReLU, fold BatchNorm in inference
   bool reuse = true;  // let values whose lifetimes do not overlap share memory
   bool layouts = true;  // let the backend choose memory layouts; false: nchw everywhere
-  // Rebuild cheap tensors (BatchNorm + ReLU outputs) in backward until the arena fits into this many
-  // bytes or nothing is left to rebuild; 0: off.
+  // Copy weights to other layouts when they are read, and rebuild cheap tensors (BatchNorm + ReLU outputs) in
+  // backward, until the arena fits into this many bytes or nothing is left to rebuild; 0: off.
   int64_t memory_budget_bytes = 0;
   // Inference: weights of convolutions may be prepared at length. Not for programs that run a few times, such
   // as those for the many sizes of a dense test: they would hold further forms of all weights.
