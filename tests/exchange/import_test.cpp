@@ -240,6 +240,8 @@ TEST_F(Import, RefusesWhatDoesNotFit) {
   file.tensors.pop_back();
   write(file);
   refused({"x.safetensors", "1 missing: linear.bias (fc10/bias)", "--allow_missing"});
+  expect_failure(run_import("x.safetensors", {"--output=other"}), 3, {"1 missing"});
+  EXPECT_FALSE(files_.has("other/deploy.prototxt"));  // no net without its weights
 
   file = good;
   file.tensors.push_back({"layer1.1.conv1.weight", {1}, {0}});

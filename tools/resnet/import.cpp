@@ -212,6 +212,8 @@ ExitCode run(const Operands& operands) {
   NetParameter weighted = with_weights(*net, std::nullopt);
   ImportReport report = import_tensors(tensors, options, &weighted);
   if (!report.complete() && !FLAGS_allow_missing) {
+    std::error_code ignored;
+    if (target.written) std::filesystem::remove(target.model, ignored);
     throw DataError(tensors.path + ": does not fit the net: " + report.str() +
                     (report.notes.empty() ? "" : "; " + report.notes.front()) +
                     "; --allow_missing accepts it");
